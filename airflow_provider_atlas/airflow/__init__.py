@@ -1,0 +1,1 @@
+"""EDGE: what touches Airflow. When Airflow changes, this folder changes."""

@@ -1,0 +1,69 @@
+"""The seam to the archive: records by run, write-once, and blobs by digest.
+
+::
+
+    <dag_id>/<run_id>/pipeline.json                     the DAG's tasks and their order
+    <dag_id>/<run_id>/tasks/<step>/<try>.start.json     logged before the task's own code ran (enforce)
+    <dag_id>/<run_id>/tasks/<step>/<try>.bundle.json    the record: an AttestationBundle
+    <dag_id>/<run_id>/tasks/<step>/<try>.openings.json  what the link's commitments commit to; not for strangers
+    <dag_id>/<run_id>/manifest.bundle.json              the run manifest, signed and logged
+    blobs/sha256/<hex>                                  manifests of directories and of code, by digest
+
+Names that a file system could not keep are encoded by ``path_segment``.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import Protocol
+
+_SAFE = re.compile(rb"[A-Za-z0-9_\-\[\]+=,@]")
+_LONGEST = 160
+
+
+class Archive(Protocol):
+    """Keeps records. A path is a sequence of names; the archive encodes them."""
+
+    def put(self, path: Sequence[str], content: bytes, *, private: bool = False) -> None:
+        """Keep ``content`` at ``path``, durably, for ever; ``private`` hides it from other users of the machine.
+
+        Keeping the same bytes again does nothing. Raises ArchiveError when it cannot be kept, or when other bytes
+        are there already: a record is never replaced.
+        """
+        ...
+
+    def get(self, path: Sequence[str]) -> bytes:
+        """Return what is kept at ``path``. Raises MissingError when nothing is, ArchiveError when it cannot be read."""
+        ...
+
+    def list(self, path: Sequence[str]) -> Sequence[str]:
+        """Return the names kept directly under ``path``, as they were encoded, sorted; none when nothing is there.
+
+        Raises ArchiveError when it cannot be read.
+        """
+        ...
+
+    def put_blob(self, content: bytes) -> str:
+        """Keep ``content`` by its digest; return the SHA-256 in lower-case hex. Raises ArchiveError."""
+        ...
+
+
+def path_segment(name: str) -> str:
+    """Return ``name`` as one path segment that every file system keeps: distinct names stay distinct.
+
+    Bytes that are not plain are percent-encoded, a dot only where it leads; beyond 160 bytes the tail is replaced
+    by ``~`` and 16 hex digits of the name's SHA-256. ``[`` and ``]`` stay, since mapped tasks carry them.
+
+    >>> path_segment("manual__2026-01-31T12:00:00+00:00")
+    'manual__2026-01-31T12%3A00%3A00+00%3A00'
+    >>> path_segment("..")
+    '%2E.'
+    """
+    encoded = "".join(
+        chr(byte) if _SAFE.match(bytes([byte])) or (byte == 0x2E and position) else f"%{byte:02X}"
+        for position, byte in enumerate(name.encode("utf-8", "surrogatepass"))
+    )
+    if len(encoded) <= _LONGEST:
+        return encoded
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{encoded[:_LONGEST]}~{digest[:16]}"

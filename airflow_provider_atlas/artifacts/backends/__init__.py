@@ -1,0 +1,1 @@
+"""Where artifacts and archives live. Reached through ``wiring`` alone."""

@@ -1,0 +1,1 @@
+"""VERB: make evidence. Never imports ``verify``."""

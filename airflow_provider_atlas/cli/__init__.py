@@ -1,0 +1,1 @@
+"""EDGE: the ``atlas`` command, without Airflow."""

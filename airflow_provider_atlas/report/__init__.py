@@ -1,0 +1,1 @@
+"""What people read: every form is rendered from one VerificationReport."""

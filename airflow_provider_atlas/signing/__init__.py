@@ -1,0 +1,1 @@
+"""WHO says so: keys, signers and DSSE envelopes."""

@@ -1,0 +1,1 @@
+"""What issues and judges quotes. Reached through ``wiring`` alone."""

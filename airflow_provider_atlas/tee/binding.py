@@ -1,0 +1,88 @@
+"""What a quote commits to. To change this file is to change the protocol.
+
+``report_data = SHA-512("atlas-tee-report-data-v1\\0" ‖ JCS(preimage))``, 64 bytes, with the preimage below.
+The ``beacon`` is a log checkpoint seen before the work began: nobody can know its root earlier, so it bounds the
+quote's age from below, as inclusion in the log bounds it from above.
+See: ``docs/format.md`` §5.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from airflow_provider_atlas.encoding import Fields, Json, JsonObject, canonical_json, parse_hex
+from airflow_provider_atlas.errors import MalformedError
+
+_DOMAIN = b"atlas-tee-report-data-v1\0"
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beacon:
+    """A checkpoint that its log had signed before the work began: ``root`` is 32 bytes."""
+
+    origin: str
+    size: int
+    root: bytes
+
+    @classmethod
+    def parse(cls, value: Json) -> "Beacon":
+        """Return the beacon that ``to_json`` gave as ``value``. Raises MalformedError otherwise."""
+        fields = Fields(value, "the beacon")
+        beacon = cls(
+            origin=fields.text("origin"), size=fields.integer("size"), root=parse_hex(fields.text("root"), 32)
+        )
+        fields.end()
+        if beacon.size < 0:
+            raise MalformedError("expected the beacon's size not to be negative")
+        return beacon
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON object of this beacon."""
+        return {"origin": self.origin, "size": self.size, "root": self.root.hex()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """The preimage of a quote's report data.
+
+    ``statement`` is the SHA-256 of the link's payload and ``key`` that of the signing key's SubjectPublicKeyInfo
+    (DER), 32 bytes each; ``nonce`` is the link's, 16 bytes. ``purpose`` separates domains: ``task`` is one quote
+    for one task.
+    """
+
+    purpose: str
+    statement: bytes
+    key: bytes
+    nonce: bytes
+    beacon: Beacon | None
+
+    @classmethod
+    def parse(cls, value: Json) -> "Binding":
+        """Return the binding that ``to_json`` gave as ``value``. Raises MalformedError otherwise."""
+        fields = Fields(value, "the binding")
+        if fields.integer("v") != _VERSION:
+            raise MalformedError(f"expected a binding of version {_VERSION}")
+        binding = cls(
+            purpose=fields.one_of("purpose", "task"),
+            statement=parse_hex(fields.text("statement"), 32),
+            key=parse_hex(fields.text("key"), 32),
+            nonce=parse_hex(fields.text("nonce"), 16),
+            beacon=fields.optional("beacon", lambda name: Beacon.parse(fields.object(name))),
+        )
+        fields.end()
+        return binding
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON object of this binding, ``beacon`` null when there was none."""
+        return {
+            "v": _VERSION,
+            "purpose": self.purpose,
+            "statement": self.statement.hex(),
+            "key": self.key.hex(),
+            "nonce": self.nonce.hex(),
+            "beacon": self.beacon.to_json() if self.beacon else None,
+        }
+
+    def report_data(self) -> bytes:
+        """Return the 64 bytes that a quote must carry to commit to this binding."""
+        return hashlib.sha512(_DOMAIN + canonical_json(self.to_json())).digest()

@@ -1,0 +1,58 @@
+"""Evidence (not yet believed), endorsements (what vouches for the platform) and claims (believed).
+
+See: RFC 9334 (RATS architecture), for the words.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from airflow_provider_atlas.encoding import JsonObject
+
+TDX_QUOTE = "application/vnd.intel.tdx.quote"
+"""Media type of a raw Intel TDX quote."""
+
+DCAP_COLLATERAL = "application/vnd.intel.dcap.collateral+json"
+"""Media type of DCAP collateral, as the JSON object that ``dcap-qvl`` reads."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endorsements:
+    """What vouches for a platform: certificates, revocation lists and TCB levels, in one vendor's form."""
+
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """A quote as an attester gave it, with the endorsements it came with. Nobody has judged it yet.
+
+    ``tee`` is the platform (``tdx``); ``provider`` is who issued it (``simulated``, ``tsm``), as the attester says:
+    a verifier labels evidence by the root that its signatures lead to, never by this word.
+    """
+
+    tee: str
+    provider: str
+    media_type: str
+    quote: bytes
+    endorsements: Sequence[Endorsements] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    """What genuine evidence says, after its signatures were verified up to ``root_sha256``.
+
+    ``report_data`` is what the quote commits to (64 bytes for TDX). ``measurements`` maps a register's name to its
+    value in lower-case hex. ``development`` is true when the root is not a silicon vendor's: nothing follows then
+    about any hardware. ``details`` holds the rest, for people.
+    """
+
+    tee: str
+    report_data: bytes
+    measurements: JsonObject
+    tcb_status: str
+    advisory_ids: Sequence[str]
+    debug: bool
+    root_sha256: str
+    development: bool
+    details: JsonObject = field(default_factory=dict)

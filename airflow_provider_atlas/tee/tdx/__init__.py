@@ -1,0 +1,1 @@
+"""Intel TDX: the layout of its quotes."""

@@ -1,0 +1,1 @@
+"""Transparency logs that can be appended to. Reached through ``wiring`` alone."""

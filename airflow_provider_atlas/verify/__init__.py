@@ -1,0 +1,1 @@
+"""VERB: judge evidence. Never imports ``attest``."""
