@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from airflow_provider_atlas.encoding import canonical_json
 from airflow_provider_atlas.errors import MalformedError, SignatureError
 
 SCHEME = "ecdsa-sha2-nistp256"
@@ -74,10 +73,13 @@ class PublicKey:
 
     @cached_property
     def keyid(self) -> str:
-        """The key's id as securesystemslib 1.x computes it, so that in-toto finds the key of an envelope."""
-        return hashlib.sha256(
-            canonical_json({"keytype": "ecdsa", "keyval": {"public": self.pem}, "scheme": SCHEME})
-        ).hexdigest()
+        """The key's id as securesystemslib 1.x computes it, so that in-toto finds the key of an envelope.
+
+        It is the SHA-256, in lower-case hex, of the key's metadata in OLPC canonical JSON. That escapes quotes and
+        backslashes only, so the PEM's newlines stay raw: canonical JSON of RFC 8785 would give another id.
+        """
+        olpc = f'{{"keytype":"ecdsa","keyval":{{"public":"{self.pem}"}},"scheme":"{SCHEME}"}}'
+        return hashlib.sha256(olpc.encode("ascii")).hexdigest()
 
     def verify(self, signature: bytes, message: bytes) -> None:
         """Check ``signature`` (DER) of ``message``. Raises SignatureError when it is not this key's."""
