@@ -101,16 +101,16 @@ def canonical_json(value: Json) -> bytes:
 def parse_json(data: bytes) -> Json:
     """Return the JSON value in ``data``, UTF-8 without BOM.
 
-    Raises MalformedError for syntax errors, duplicate keys, NaN and infinities, and nesting deeper than 64:
-    parsers disagree about each of these, and an adversary lives in the disagreement.
+    Raises MalformedError for syntax errors, duplicate keys, NaN and infinities, lone surrogates, and nesting deeper
+    than 64: parsers disagree about each of these, and an adversary lives in the disagreement.
     """
     try:
-        value = json.loads(
-            data.decode("utf-8"), object_pairs_hook=_unique_keys, parse_constant=_refuse_constant
-        )
+        value = json.loads(data.decode("utf-8"), object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise MalformedError("expected JSON") from error
     _check_depth(value, 0)
+    if b"\\u" in data:
+        _refuse_surrogates(value)
     return cast("Json", value)
 
 
@@ -217,6 +217,14 @@ def _unique_keys(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
 
 def _refuse_constant(_: str) -> NoReturn:
     raise MalformedError("expected a JSON number, not NaN or an infinity")
+
+
+def _refuse_surrogates(value: Json) -> None:
+    # An escaped lone surrogate is a string that UTF-8 cannot spell: it would fail far from here.
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise MalformedError("expected JSON strings that UTF-8 can spell") from error
 
 
 def _check_depth(value: Json, depth: int) -> None:

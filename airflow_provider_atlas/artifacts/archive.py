@@ -9,7 +9,8 @@
     <dag_id>/<run_id>/manifest.bundle.json              the run manifest, signed and logged
     blobs/sha256/<hex>                                  manifests of directories and of code, by digest
 
-Names that a file system could not keep are encoded by ``path_segment``.
+A path is a tuple of segments that ``path_segment`` gave (or that are plain already): the functions here make them,
+``Archive.list`` returns them, and an archive refuses any other.
 """
 
 import hashlib
@@ -17,12 +18,18 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
+PIPELINE = "pipeline.json"
+"""The name of the pipeline in a run's folder."""
+
+MANIFEST = "manifest.bundle.json"
+"""The name of the run manifest in a run's folder."""
+
 _SAFE = re.compile(rb"[A-Za-z0-9_\-\[\]+=,@]")
 _LONGEST = 160
 
 
 class Archive(Protocol):
-    """Keeps records. A path is a sequence of names; the archive encodes them."""
+    """Keeps records. A path is a sequence of segments, as ``path_segment`` gives them; any other is refused."""
 
     def put(self, path: Sequence[str], content: bytes, *, private: bool = False) -> None:
         """Keep ``content`` at ``path``, durably, for ever; ``private`` hides it from other users of the machine.
@@ -37,7 +44,7 @@ class Archive(Protocol):
         ...
 
     def list(self, path: Sequence[str]) -> Sequence[str]:
-        """Return the names kept directly under ``path``, as they were encoded, sorted; none when nothing is there.
+        """Return the segments kept directly under ``path``, sorted; none when nothing is there.
 
         Raises ArchiveError when it cannot be read.
         """
@@ -46,6 +53,16 @@ class Archive(Protocol):
     def put_blob(self, content: bytes) -> str:
         """Keep ``content`` by its digest; return the SHA-256 in lower-case hex. Raises ArchiveError."""
         ...
+
+
+def run_path(dag_id: str, run_id: str) -> tuple[str, ...]:
+    """Return the path of a run's folder."""
+    return path_segment(dag_id), path_segment(run_id)
+
+
+def record_path(dag_id: str, run_id: str, step: str, name: str) -> tuple[str, ...]:
+    """Return the path of ``name``, such as ``1.bundle.json``, among the records of a step."""
+    return *run_path(dag_id, run_id), "tasks", path_segment(step), name
 
 
 def path_segment(name: str) -> str:

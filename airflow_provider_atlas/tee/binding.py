@@ -11,34 +11,10 @@ from dataclasses import dataclass
 
 from airflow_provider_atlas.encoding import Fields, Json, JsonObject, canonical_json, parse_hex
 from airflow_provider_atlas.errors import MalformedError
+from airflow_provider_atlas.intoto.beacon import Beacon
 
 _DOMAIN = b"atlas-tee-report-data-v1\0"
 _VERSION = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Beacon:
-    """A checkpoint that its log had signed before the work began: ``root`` is 32 bytes."""
-
-    origin: str
-    size: int
-    root: bytes
-
-    @classmethod
-    def parse(cls, value: Json) -> "Beacon":
-        """Return the beacon that ``to_json`` gave as ``value``. Raises MalformedError otherwise."""
-        fields = Fields(value, "the beacon")
-        beacon = cls(
-            origin=fields.text("origin"), size=fields.integer("size"), root=parse_hex(fields.text("root"), 32)
-        )
-        fields.end()
-        if beacon.size < 0:
-            raise MalformedError("expected the beacon's size not to be negative")
-        return beacon
-
-    def to_json(self) -> JsonObject:
-        """Return the JSON object of this beacon."""
-        return {"origin": self.origin, "size": self.size, "root": self.root.hex()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,189 @@
+"""AttestationBundle: the only bridge between making evidence and judging it. And what of it is logged.
+
+::
+
+    {"mediaType": "application/vnd.atlas.bundle.v1+json",
+     "verificationMaterial": {"publicKey": "MFkw…"},
+     "envelopes": {"link": {…}, "provenance": {…}, "tee": {…}},
+     "evidence": {"tee": "tdx", "provider": "simulated", "mediaType": "…", "quote": "BAAC…", "endorsements": […],
+                  "binding": {…}},
+     "receipts": {"link": "c2sp.org/tlog-proof@v1\\n…", …}}
+
+A bundle holds the record of one try (``link``, ``provenance``, and where they exist ``start`` and ``tee``), a start
+alone, or a run's ``manifest``. Nothing in it is believed: the key is a hint, and a policy says which keys count.
+See: ``docs/format.md`` §2, ``docs/bundle.schema.json``. Canonical JSON (RFC 8785).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from airflow_provider_atlas.encoding import (
+    Fields,
+    Json,
+    JsonObject,
+    b64decode,
+    b64encode,
+    canonical_json,
+    parse_json,
+    sha256_hex,
+)
+from airflow_provider_atlas.errors import MalformedError
+from airflow_provider_atlas.intoto.scai import quote_descriptor, tee_statement
+from airflow_provider_atlas.intoto.statement import Statement
+from airflow_provider_atlas.signing.dsse import Envelope
+from airflow_provider_atlas.signing.keys import PublicKey
+from airflow_provider_atlas.tee.binding import Binding
+from airflow_provider_atlas.tee.evidence import Endorsements, Evidence
+from airflow_provider_atlas.tlog.hashedrekord import HashedRekord
+from airflow_provider_atlas.tlog.receipt import Receipt
+
+MEDIA_TYPE = "application/vnd.atlas.bundle.v1+json"
+"""The media type of a bundle of version 1."""
+
+MAX_BUNDLE_SIZE = 64 << 20
+"""The largest bundle that is read, in bytes."""
+
+Role = Literal["start", "link", "provenance", "tee", "manifest"]
+"""What an envelope is in its bundle."""
+
+_SHAPES: tuple[frozenset[Role], ...] = (
+    frozenset({"start"}),
+    frozenset({"manifest"}),
+    frozenset({"link", "provenance"}),
+    frozenset({"link", "provenance", "tee"}),
+    frozenset({"start", "link", "provenance"}),
+    frozenset({"start", "link", "provenance", "tee"}),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundEvidence:
+    """Evidence and the preimage of the report data that it carries."""
+
+    evidence: Evidence
+    binding: Binding
+
+    @classmethod
+    def parse(cls, value: Json) -> "BoundEvidence":
+        """Return the evidence that ``to_json`` gave as ``value``. Raises MalformedError otherwise."""
+        fields = Fields(value, "the evidence")
+        bound = cls(
+            evidence=Evidence(
+                tee=fields.text("tee"),
+                provider=fields.text("provider"),
+                media_type=fields.text("mediaType"),
+                quote=b64decode(fields.text("quote")),
+                endorsements=tuple(map(_parse_endorsements, fields.items("endorsements"))),
+            ),
+            binding=Binding.parse(fields.object("binding")),
+        )
+        fields.end()
+        return bound
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON object of this evidence."""
+        evidence = self.evidence
+        return {
+            "tee": evidence.tee,
+            "provider": evidence.provider,
+            "mediaType": evidence.media_type,
+            "quote": b64encode(evidence.quote),
+            "endorsements": [
+                {"mediaType": item.media_type, "content": b64encode(item.content)} for item in evidence.endorsements
+            ],
+            "binding": self.binding.to_json(),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttestationBundle:
+    """Envelopes by role, all by one key; the TEE's evidence for the link; a receipt for each logged envelope.
+
+    A bundle without receipts is a record that its log has not seen yet.
+    """
+
+    envelopes: Mapping[Role, Envelope]
+    public_key: PublicKey
+    bound_evidence: BoundEvidence | None = None
+    receipts: Mapping[Role, Receipt] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, content: bytes) -> "AttestationBundle":
+        """Return the bundle in ``content``. Raises MalformedError when it is not one, in its one spelling."""
+        if len(content) > MAX_BUNDLE_SIZE:
+            raise MalformedError(f"expected a bundle of at most {MAX_BUNDLE_SIZE} bytes")
+        fields = Fields(parse_json(content), "the bundle")
+        fields.one_of("mediaType", MEDIA_TYPE)
+        material = fields.fields("verificationMaterial")
+        bundle = cls(
+            envelopes={_role(name): Envelope.parse(value) for name, value in fields.object("envelopes").items()},
+            public_key=PublicKey.parse(b64decode(material.text("publicKey"))),
+            bound_evidence=fields.optional("evidence", lambda name: BoundEvidence.parse(fields.object(name))),
+            receipts={_role(name): _parse_receipt(value) for name, value in fields.object("receipts").items()},
+        )
+        material.end()
+        fields.end()
+        bundle.check_shape()
+        if bundle.to_bytes() != content:
+            raise MalformedError("expected the bundle in its one spelling, canonical JSON")
+        return bundle
+
+    def check_shape(self) -> None:
+        """Raise MalformedError unless the envelopes belong together, and evidence and receipts belong to them."""
+        roles = frozenset(self.envelopes)
+        if roles not in _SHAPES or not self.receipts.keys() <= roles:
+            raise MalformedError("expected the envelopes of one record, and receipts of these alone")
+        if ("tee" in roles) != (self.bound_evidence is not None):
+            raise MalformedError("expected evidence exactly where a tee envelope states it")
+
+    def to_bytes(self) -> bytes:
+        """Return this bundle in canonical JSON."""
+        return canonical_json(
+            {
+                "mediaType": MEDIA_TYPE,
+                "verificationMaterial": {"publicKey": b64encode(self.public_key.spki)},
+                "envelopes": {role: envelope.to_json() for role, envelope in self.envelopes.items()},
+                "evidence": self.bound_evidence.to_json() if self.bound_evidence else None,
+                "receipts": {role: receipt.to_bytes().decode("utf-8") for role, receipt in self.receipts.items()},
+            }
+        )
+
+
+def log_entry(envelope: Envelope, key: PublicKey) -> bytes:
+    """Return what is logged of ``envelope``: a Rekor v2 hashedrekord, so digests, a signature and a key; no content."""
+    return HashedRekord.of(message=envelope.pae, signature=envelope.signature, spki=key.spki).to_bytes()
+
+
+def vouching_statement(step: str, envelope: Envelope, bound: BoundEvidence) -> Statement:
+    """Return the SCAI statement that ``bound`` vouches for the link of ``step`` in ``envelope``."""
+    evidence = bound.evidence
+    return tee_statement(
+        step=step,
+        link_envelope_sha256=envelope.sha256,
+        tee=evidence.tee,
+        provider=evidence.provider,
+        evidence=quote_descriptor(media_type=evidence.media_type, sha256=sha256_hex(evidence.quote)),
+        binding=bound.binding.to_json(),
+    )
+
+
+def _role(name: str) -> Role:
+    match name:
+        case "start" | "link" | "provenance" | "tee" | "manifest":
+            return name
+        case _:
+            raise MalformedError("expected the envelopes start, link, provenance, tee or manifest")
+
+
+def _parse_endorsements(value: Json) -> Endorsements:
+    fields = Fields(value, "the endorsements")
+    endorsements = Endorsements(media_type=fields.text("mediaType"), content=b64decode(fields.text("content")))
+    fields.end()
+    return endorsements
+
+
+def _parse_receipt(value: Json) -> Receipt:
+    if not isinstance(value, str):
+        raise MalformedError("expected a receipt to be the text of a tlog-proof")
+    return Receipt.parse(value.encode("utf-8"))

@@ -1,0 +1,43 @@
+"""Airflow's provider metadata. Read at every start of every Airflow process, so it imports nothing."""
+
+
+def get_provider_info() -> dict[str, object]:
+    """Return the metadata, as Airflow's ``provider_info.schema.json`` has it."""
+    return {
+        "package-name": "airflow-provider-atlas",
+        "name": "Atlas",
+        "description": "Attested execution: tasks captured, quoted, signed, logged and verifiable offline.",
+        "task-decorators": [{"name": "atlas", "class-name": "airflow_provider_atlas.decorators.atlas_task"}],
+        "config": {"atlas": {"description": "Attested execution of tasks.", "options": _options()}},
+    }
+
+
+def _options() -> dict[str, object]:
+    return {
+        name: {
+            "description": description,
+            "version_added": "0.1.0",
+            "type": "string",
+            "example": example,
+            "default": default,
+        }
+        for name, default, example, description in (
+            (
+                "mode",
+                "observe",
+                "enforce",
+                "observe: trouble is logged, spooled, retried. enforce: it fails the task. off",
+            ),
+            ("deployment", "airflow", "prod-eu", "The name of this Airflow installation, in every record"),
+            ("home", "", "/var/lib/atlas", "Where the defaults below lie; $AIRFLOW_HOME/atlas when empty"),
+            ("signer", "", "file:/etc/atlas/task.pem", "The key that signs tasks; made at first use when empty"),
+            ("attester", "none:", "simulated:/var/lib/atlas/tee", "The worker's TEE. simulated: proves nothing"),
+            ("log", "", "posix:/var/lib/atlas/log", "The transparency log"),
+            ("log_origin", "", "atlas.example.org/log", "The name that the log signs its checkpoints with"),
+            ("log_signer", "", "file:/etc/atlas/log.pem", "The log's key; made at first use when empty"),
+            ("archive", "", "file:/var/lib/atlas/archive", "Where records are kept"),
+            ("spool", "", "file:/var/lib/atlas/spool", "Where records wait that could not be finished"),
+            ("policy", "", "/etc/atlas/policy.yaml", "What AtlasVerifyOperator judges by"),
+            ("image", "", "sha256:…", "The digest of the worker's image"),
+        )
+    }
