@@ -1,4 +1,4 @@
-"""AttestationBundle: the only bridge between making evidence and judging it. And what of it is logged.
+r"""AttestationBundle: the only bridge between making evidence and judging it. And what of it is logged.
 
 ::
 
@@ -7,7 +7,7 @@
      "envelopes": {"link": {…}, "provenance": {…}, "tee": {…}},
      "evidence": {"tee": "tdx", "provider": "simulated", "mediaType": "…", "quote": "BAAC…", "endorsements": […],
                   "binding": {…}},
-     "receipts": {"link": "c2sp.org/tlog-proof@v1\\n…", …}}
+     "receipts": {"link": "c2sp.org/tlog-proof@v1\n…", …}}
 
 A bundle holds the record of one try (``link``, ``provenance``, and where they exist ``start`` and ``tee``), a start
 alone, or a run's ``manifest``. Nothing in it is believed: the key is a hint, and a policy says which keys count.

@@ -5,7 +5,8 @@
     {"_type": "link", "name": "train[0]", "command": [],
      "materials": {"file:///data/x.csv": {"sha256": "…"}, "atlas:run/prod/churn/2026-01-31": {"sha256": "…"}},
      "products": {"file:///models/m.bin": {"sha256": "…"}},
-     "byproducts": {"return-value": 0, "state": "success", "error": null, "metrics": {}, "xcoms": {…}},
+     "byproducts": {"return-value": 0, "state": "success", "error": null, "metrics": {},
+                    "kinds": {}, "xcoms": {"pulled": {}, "pushed": {}}},
      "environment": {"atlas": 1, …}}
 
 See: in-toto specification 1.0 §4.4 (link); ``docs/format.md`` §3. The payload is canonical JSON (RFC 8785).
@@ -33,6 +34,7 @@ class Outcome:
     """How a try ended, and what it left beside artifacts.
 
     ``error`` is the exception's type, never its message, which may hold anything. ``metrics`` are finite numbers.
+    ``kinds`` maps a product to what its author calls it (``model``).
     ``pulled`` maps an XCom, ``step/key``, and ``pushed`` a key, to the SHA-256 (hex) of its canonical JSON as it
     went over the wire.
     """
@@ -40,6 +42,7 @@ class Outcome:
     state: str
     error: str | None
     metrics: Mapping[str, int | float]
+    kinds: Mapping[str, str]
     pulled: Mapping[str, str]
     pushed: Mapping[str, str]
 
@@ -55,6 +58,7 @@ class Outcome:
             state=state,
             error=fields.optional("error", fields.text),
             metrics=_parse_metrics(fields.object("metrics")),
+            kinds=_parse_kinds(fields.object("kinds")),
             pulled=_parse_digests(xcoms.object("pulled"), "the pulled XComs"),
             pushed=_parse_digests(xcoms.object("pushed"), "the pushed XComs"),
         )
@@ -69,6 +73,7 @@ class Outcome:
             "state": self.state,
             "error": self.error,
             "metrics": dict(self.metrics),
+            "kinds": dict(self.kinds),
             "xcoms": {"pulled": _digest_sets(self.pulled), "pushed": _digest_sets(self.pushed)},
         }
 
@@ -146,3 +151,8 @@ def _parse_metrics(value: JsonObject) -> Mapping[str, int | float]:
         if isinstance(number, bool) or not isinstance(number, int | float):
             raise MalformedError(f"expected metric {name!r} to be a number")
     return {name: number for name, number in value.items() if isinstance(number, int | float)}
+
+
+def _parse_kinds(value: JsonObject) -> Mapping[str, str]:
+    fields = Fields(value, "the kinds of the products")
+    return {name: fields.text(name) for name in value}

@@ -1,6 +1,6 @@
-"""What a quote commits to. To change this file is to change the protocol.
+r"""What a quote commits to. To change this file is to change the protocol.
 
-``report_data = SHA-512("atlas-tee-report-data-v1\\0" ‖ JCS(preimage))``, 64 bytes, with the preimage below.
+``report_data = SHA-512("atlas-tee-report-data-v1\0" ‖ JCS(preimage))``, 64 bytes, with the preimage below.
 The ``beacon`` is a log checkpoint seen before the work began: nobody can know its root earlier, so it bounds the
 quote's age from below, as inclusion in the log bounds it from above.
 See: ``docs/format.md`` §5.
