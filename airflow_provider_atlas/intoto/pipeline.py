@@ -5,7 +5,7 @@ One honest link is enough to know what a run should have held: that is what make
 ::
 
     {"v": 1, "dag_id": "churn", "tasks": {"train": {"operator": "airflow…", "upstream": ["split"],
-                                                    "mapped": true, "empty": false}}}
+                                                    "mapped": true, "empty": false, "waits": true}}}
 
 Canonical JSON; its SHA-256 is the ``pipeline`` of a link's code identity.
 """
@@ -23,16 +23,18 @@ _MAX_SIZE = 16 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineTask:
-    """A task: its operator's class, the ids of its direct upstreams (sorted), and two facts about its instances.
+    """A task: its operator's class, the ids of its direct upstreams (sorted), and three facts about its instances.
 
     ``mapped``: it has as many instances as there was input. ``empty``: the scheduler settles it without a worker,
-    so it has no record.
+    so it has no record. ``waits``: it starts only after every upstream ended (most trigger rules; not ``one_success``,
+    ``one_failed``, ``one_done``, ``always``), so it must refer to all of their records.
     """
 
     operator: str
     upstream: tuple[str, ...]
     mapped: bool
     empty: bool
+    waits: bool = True
 
     @classmethod
     def parse(cls, value: Json) -> "PipelineTask":
@@ -44,6 +46,7 @@ class PipelineTask:
             upstream=tuple(item for item in upstream if isinstance(item, str)),
             mapped=fields.boolean("mapped"),
             empty=fields.boolean("empty"),
+            waits=fields.boolean("waits"),
         )
         fields.end()
         if len(task.upstream) != len(upstream) or list(task.upstream) != sorted(set(task.upstream)):
@@ -57,6 +60,7 @@ class PipelineTask:
             "upstream": list(self.upstream),
             "mapped": self.mapped,
             "empty": self.empty,
+            "waits": self.waits,
         }
 
 
