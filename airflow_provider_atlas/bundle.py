@@ -14,6 +14,7 @@ alone, or a run's ``manifest``. Nothing in it is believed: the key is a hint, an
 See: ``docs/format.md`` §2, ``docs/bundle.schema.json``. Canonical JSON (RFC 8785).
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -152,7 +153,9 @@ class AttestationBundle:
 
 def log_entry(envelope: Envelope, key: PublicKey) -> bytes:
     """Return what is logged of ``envelope``: a Rekor v2 hashedrekord, so digests, a signature and a key; no content."""
-    return HashedRekord.of(message=envelope.pae, signature=envelope.signature, spki=key.spki).to_bytes()
+    return HashedRekord(
+        digest=hashlib.sha256(envelope.pae).digest(), signature=envelope.signature, spki=key.spki
+    ).to_bytes()
 
 
 def vouching_statement(step: str, envelope: Envelope, bound: BoundEvidence) -> Statement:

@@ -1,0 +1,185 @@
+"""A policy: what a relying party trusts, and what it asks of a run. YAML, strictly by ``policy_schema``.
+
+::
+
+    version: 1
+    name: production
+    signers:
+      - name: workers
+        public_key: |
+          -----BEGIN PUBLIC KEY-----
+          …
+    logs:
+      - origin: atlas.example.org/log
+        key: atlas.example.org/log+3f2a…+AR8…
+    tee:
+      evidence: required
+      accept:
+        - tee: tdx
+          tcb_status: [UpToDate]
+          measurements: {mrtd: [9f2c…], rtmr0: […]}
+    records: {manifest: required, start: required}
+    artifacts: present
+
+See: ``docs/format.md`` §9, ``docs/policy.schema.json``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from airflow_provider_atlas.encoding import sha256_hex
+from airflow_provider_atlas.errors import ConfigError, MalformedError
+from airflow_provider_atlas.signing.keys import PublicKey
+from airflow_provider_atlas.tee.appraisal import ReferenceValues
+from airflow_provider_atlas.tlog.note import VerifierKey
+from airflow_provider_atlas.tlog.trust import TrustedLog
+from airflow_provider_atlas.verify.policy_schema import POLICY_SCHEMA
+
+MAX_POLICY_SIZE = 1 << 20
+"""The largest policy that is read, in bytes."""
+
+ArtifactDemand = Literal["required", "present", "ignored"]
+"""Artifacts must all be there and the same; those that are there must be the same; nobody looks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustedSigner:
+    """A key that may sign records, and what people call it."""
+
+    name: str
+    key: PublicKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """A policy as parsed; ``sha256`` (hex) is of the bytes it was parsed from, so that a report names exactly them.
+
+    ``references`` are the TEEs that are accepted, each with its reference values; none means that evidence is not
+    asked for. With ``evidence_required`` a record without evidence fails.
+    """
+
+    name: str
+    sha256: str
+    signers: Sequence[TrustedSigner]
+    logs: Sequence[TrustedLog]
+    references: Sequence[ReferenceValues]
+    development_roots: frozenset[str]
+    evidence_required: bool
+    start_required: bool
+    manifest_required: bool
+    artifacts: ArtifactDemand
+
+    @classmethod
+    def parse(cls, content: bytes) -> "Policy":
+        """Return the policy in ``content``, YAML in UTF-8.
+
+        Raises ConfigError, with one sentence that says where and what, when it is no policy: an unknown or repeated
+        key, a key or a digest that cannot be read.
+        """
+        document = _load(content)
+        try:
+            return cls._of(document, sha256_hex(content))
+        except MalformedError as error:
+            raise ConfigError(f"the policy is not usable: {error}") from error
+
+    @classmethod
+    def _of(cls, document: Mapping[str, Any], sha256: str) -> "Policy":
+        tee, records = document.get("tee", {}), document.get("records", {})
+        accepted = tee.get("accept", [])
+        return cls(
+            name=document["name"],
+            sha256=sha256,
+            signers=[
+                TrustedSigner(name=item["name"], key=PublicKey.from_pem(item["public_key"].encode("utf-8")))
+                for item in document["signers"]
+            ],
+            logs=[TrustedLog(origin=item["origin"], key=VerifierKey.parse(item["key"])) for item in document["logs"]],
+            references=[_reference(item) for item in accepted],
+            development_roots=frozenset(root for item in accepted for root in item.get("development_roots", [])),
+            evidence_required=tee.get("evidence") == "required",
+            start_required=records.get("start", "optional") == "required",
+            manifest_required=records.get("manifest", "required") == "required",
+            artifacts=cast("ArtifactDemand", document.get("artifacts", "present")),
+        )
+
+    def signer(self, key: PublicKey) -> TrustedSigner | None:
+        """Return who ``key`` is to this policy, or None for a stranger."""
+        return next((signer for signer in self.signers if signer.key == key), None)
+
+    def log(self, origin: str) -> TrustedLog | None:
+        """Return the trusted log of that ``origin``, or None."""
+        return next((log for log in self.logs if log.origin == origin), None)
+
+
+def _reference(item: Mapping[str, Any]) -> ReferenceValues:
+    return ReferenceValues(
+        tees=frozenset({item["tee"]}),
+        measurements={name: frozenset(values) for name, values in item["measurements"].items()},
+        tcb_status=frozenset(item.get("tcb_status", ["UpToDate"])),
+    )
+
+
+def _load(content: bytes) -> Mapping[str, Any]:
+    import jsonschema
+    import yaml
+
+    if len(content) > MAX_POLICY_SIZE:
+        raise ConfigError(f"the policy is larger than {MAX_POLICY_SIZE} bytes")
+    try:
+        document = yaml.load(content.decode("utf-8"), Loader=_strict_loader())  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"the policy is not YAML: {' '.join(str(error).split())[:300]}") from error
+    validator = jsonschema.Draft202012Validator(cast("Mapping[str, Any]", POLICY_SCHEMA))
+    problem = jsonschema.exceptions.best_match(validator.iter_errors(document))
+    if problem is not None:
+        where = ".".join(map(str, problem.absolute_path)) or "the policy"
+        raise ConfigError(f"the policy is not usable: {where}: {problem.message[:300]}")
+    return cast("Mapping[str, Any]", document)
+
+
+def _strict_loader() -> Any:  # noqa: ANN401 - yaml has no type for a loader class
+    import yaml
+
+    class StrictLoader(yaml.SafeLoader):
+        """YAML without aliases (which can be made to explode) and without repeated keys (the last would win)."""
+
+        def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401 - yaml's own signature
+            if self.check_event(yaml.events.AliasEvent):
+                raise yaml.YAMLError("aliases are not allowed in a policy")
+            return super().compose_node(parent, index)
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: ANN401, FBT001, FBT002
+            mapping = super().construct_mapping(node, deep=deep)
+            if len(mapping) != len(node.value):
+                raise yaml.YAMLError(f"a key is given twice{node.start_mark}")
+            return mapping
+
+    return StrictLoader
+
+
+def starting_policy(
+    *,
+    name: str,
+    signers: Mapping[str, PublicKey],
+    logs: Mapping[str, VerifierKey],
+    tee: Mapping[str, Any] | None = None,
+    start: Literal["required", "optional"] = "optional",
+) -> bytes:
+    """Return a policy that trusts ``signers`` and ``logs`` (by origin), as YAML for people to go on from.
+
+    ``tee`` is one entry of ``tee.accept``; without it no evidence is asked for.
+    """
+    import yaml
+
+    document: dict[str, Any] = {
+        "version": 1,
+        "name": name,
+        "signers": [{"name": who, "public_key": key.pem} for who, key in signers.items()],
+        "logs": [{"origin": origin, "key": str(key)} for origin, key in logs.items()],
+        **({"tee": {"evidence": "required", "accept": [dict(tee)]}} if tee else {}),
+        "records": {"manifest": "required", "start": start},
+        "artifacts": "present",
+    }
+    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1000)
+    return text.encode("utf-8")

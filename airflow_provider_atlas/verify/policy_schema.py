@@ -1,0 +1,65 @@
+"""The JSON Schema (draft 2020-12) of a policy, as ``docs/policy.schema.json`` has it. Unknown keys are refused."""
+
+from airflow_provider_atlas.encoding import JsonObject
+
+_HEX_48 = {"type": "string", "pattern": "^[0-9a-f]{96}$"}
+_SHA256 = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+_DEMAND = {"enum": ["required", "optional"]}
+
+
+def _object(properties: JsonObject, *required: str) -> JsonObject:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+        "required": list(required),
+    }
+
+
+_REFERENCE = _object(
+    {
+        "tee": {"enum": ["tdx"]},
+        "development_roots": {"type": "array", "items": _SHA256},
+        "measurements": {
+            "type": "object",
+            "additionalProperties": {"type": "array", "items": _HEX_48, "minItems": 1},
+        },
+        "tcb_status": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+    },
+    "tee",
+    "measurements",
+)
+
+POLICY_SCHEMA: JsonObject = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "$id": "https://airflow-provider-atlas.readthedocs.io/v1/policy",
+    "title": "What a relying party trusts",
+    **_object(
+        {
+            "version": {"const": 1},
+            "name": {"type": "string", "minLength": 1},
+            "signers": {
+                "type": "array",
+                "minItems": 1,
+                "items": _object({"name": {"type": "string"}, "public_key": {"type": "string"}}, "name", "public_key"),
+            },
+            "logs": {
+                "type": "array",
+                "minItems": 1,
+                "items": _object({"origin": {"type": "string"}, "key": {"type": "string"}}, "origin", "key"),
+            },
+            "tee": _object(
+                {"evidence": _DEMAND, "accept": {"type": "array", "items": _REFERENCE, "minItems": 1}},
+                "evidence",
+                "accept",
+            ),
+            "records": _object({"start": _DEMAND, "manifest": _DEMAND}),
+            "artifacts": {"enum": ["required", "present", "ignored"]},
+        },
+        "version",
+        "name",
+        "signers",
+        "logs",
+    ),
+}
+"""The schema. Without ``tee`` no evidence is asked for, and the report says so."""
