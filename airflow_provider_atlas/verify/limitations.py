@@ -27,7 +27,7 @@ def _of_tee(records: Sequence[RecordResult]) -> Iterator[str]:
             "they prove nothing about any hardware."
         )
     if without:
-        yield f"{len(without)} of {len(records)} records carry no genuine TEE evidence: the worker's host could forge them."
+        yield f"{len(without)} of {len(records)} records carry no genuine TEE evidence: their host could forge them."
 
 
 def _of_coverage(

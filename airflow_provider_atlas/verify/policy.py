@@ -117,6 +117,7 @@ def _reference(item: Mapping[str, Any]) -> ReferenceValues:
         tees=frozenset({item["tee"]}),
         measurements={name: frozenset(values) for name, values in item["measurements"].items()},
         tcb_status=frozenset(item.get("tcb_status", ["UpToDate"])),
+        allow_development=bool(item.get("development_roots")),
     )
 
 
@@ -149,7 +150,7 @@ def _strict_loader() -> Any:  # noqa: ANN401 - yaml has no type for a loader cla
                 raise yaml.YAMLError("aliases are not allowed in a policy")
             return super().compose_node(parent, index)
 
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: ANN401, FBT001, FBT002
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: ANN401
             mapping = super().construct_mapping(node, deep=deep)
             if len(mapping) != len(node.value):
                 raise yaml.YAMLError(f"a key is given twice{node.start_mark}")

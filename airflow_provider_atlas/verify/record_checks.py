@@ -75,7 +75,7 @@ def _check_start(bundle: AttestationBundle, link: Link, judge: Judge) -> None:
 
 
 def check_evidence(bundle: AttestationBundle, judge: Judge) -> Claims | None:
-    """3: the quote is genuine, up to a root that the policy accepts. Returns its claims, None when none is asked for."""
+    """3: the quote is genuine, up to a root that the policy accepts. Returns its claims; none when none is asked."""
     bound, policy = bundle.bound_evidence, judge.policy
     if bound is None:
         if policy.evidence_required:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from airflow_provider_atlas.artifacts.archive import PIPELINE, Archive
-from airflow_provider_atlas.bundle import AttestationBundle
+from airflow_provider_atlas.bundle import AttestationBundle, Role
 from airflow_provider_atlas.errors import MalformedError, MissingError
 from airflow_provider_atlas.intoto.link import Link
 
@@ -93,9 +93,7 @@ def _load_record(
     run: Archive, segment: str, try_number: int, records: list[Record], unreadable: list[Unreadable]
 ) -> None:
     try:
-        bundle = AttestationBundle.parse(run.get(("tasks", segment, f"{try_number}.bundle.json")))
-        if "link" not in bundle.envelopes:
-            raise MalformedError("expected the bundle of a task to hold its link")
+        bundle = _bundle(run.get(("tasks", segment, f"{try_number}.bundle.json")), "link")
         link = Link.parse(bundle.envelopes["link"].payload)
     except MalformedError as error:
         unreadable.append(Unreadable(subject=f"{segment} try {try_number}", reason=str(error)))
@@ -110,10 +108,14 @@ def _load_manifest(run: Archive, names: Sequence[str], unreadable: list[Unreadab
         return None
     latest = max(matches, key=lambda match: int(match[1] or 1))
     try:
-        bundle = AttestationBundle.parse(run.get((latest[0],)))
-        if "manifest" not in bundle.envelopes:
-            raise MalformedError("expected the manifest's bundle to hold a manifest")
+        return _bundle(run.get((latest[0],)), "manifest")
     except MalformedError as error:
         unreadable.append(Unreadable(subject=latest[0], reason=str(error)))
         return None
+
+
+def _bundle(content: bytes, role: Role) -> AttestationBundle:
+    bundle = AttestationBundle.parse(content)
+    if role not in bundle.envelopes:
+        raise MalformedError(f"expected a bundle with a {role} in it")
     return bundle

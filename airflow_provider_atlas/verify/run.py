@@ -8,7 +8,6 @@ See: ``docs/format.md`` §8; ``verify.questions`` for the words.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TypeVar
 
 from airflow_provider_atlas import __version__
@@ -180,7 +179,7 @@ def _expected(
         return run_checks.expectations(manifest)
     task_ids = pipeline.ancestors(gate.task_id) if gate else pipeline.tasks.keys()
     states = gate.states if gate else {}
-    return run_checks.expectations_without_manifest(pipeline, task_ids, states, believed.last.keys())
+    return run_checks.expectations_without_manifest(task_ids, states, believed.last.keys())
 
 
 def _identity(manifest: RunManifest | None, records: RunRecords) -> tuple[str, str, str]:

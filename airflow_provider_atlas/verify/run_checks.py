@@ -112,7 +112,7 @@ def expectations(manifest: RunManifest) -> Sequence[Expected]:
 
 
 def expectations_without_manifest(
-    pipeline: Pipeline, task_ids: Collection[str], states: Mapping[str, str], steps: Collection[str]
+    task_ids: Collection[str], states: Mapping[str, str], steps: Collection[str]
 ) -> Sequence[Expected]:
     """Return what must be there of the tasks ``task_ids``, when no manifest says so: the run may still be running.
 
@@ -122,8 +122,10 @@ def expectations_without_manifest(
     expected: list[Expected] = []
     for task_id in sorted(task_ids):
         instances = [step for step in {*steps, *states} if step == task_id or step.startswith(f"{task_id}[")]
-        for step in sorted(instances) or [step_name(task_id, UNMAPPED)]:
-            expected.append(Expected(task_id=task_id, step=step, state=states.get(step, "success")))
+        expected += [
+            Expected(task_id=task_id, step=step, state=states.get(step, "success"))
+            for step in sorted(instances) or [step_name(task_id, UNMAPPED)]
+        ]
     return expected
 
 
