@@ -3,7 +3,7 @@
 See: RFC 9334 (RATS architecture), for the words.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from airflow_provider_atlas.encoding import JsonObject
@@ -49,7 +49,7 @@ class Claims:
 
     tee: str
     report_data: bytes
-    measurements: JsonObject
+    measurements: Mapping[str, str]
     tcb_status: str
     advisory_ids: Sequence[str]
     debug: bool
