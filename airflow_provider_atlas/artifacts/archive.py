@@ -24,23 +24,34 @@ PIPELINE = "pipeline.json"
 MANIFEST = "manifest.bundle.json"
 """The name of the run manifest in a run's folder."""
 
+MAX_RECORD = 64 * 1024 * 1024
+"""The largest record that is kept or read, in bytes."""
+
 _SAFE = re.compile(rb"[A-Za-z0-9_\-\[\]+=,@]")
+_SEGMENT = re.compile(r"[A-Za-z0-9_\-\[\]+=,@%~][A-Za-z0-9_\-\[\]+=,@%~.]{0,199}\Z")
 _LONGEST = 160
 
 
 class Archive(Protocol):
-    """Keeps records. A path is a sequence of segments, as ``path_segment`` gives them; any other is refused."""
+    """Keeps records. A path is a sequence of segments, as ``path_segment`` gives them.
+
+    A path of anything else is refused, with ArchiveError: there nothing can be kept.
+    """
 
     def put(self, path: Sequence[str], content: bytes, *, private: bool = False) -> None:
         """Keep ``content`` at ``path``, durably, for ever; ``private`` hides it from other users of the machine.
 
         Keeping the same bytes again does nothing. Raises ArchiveError when it cannot be kept, or when other bytes
-        are there already: a record is never replaced.
+        are there already: a record is never replaced. A record of more than 64 MiB is refused.
         """
         ...
 
     def get(self, path: Sequence[str]) -> bytes:
-        """Return what is kept at ``path``. Raises MissingError when nothing is, ArchiveError when it cannot be read."""
+        """Return what is kept at ``path``.
+
+        Raises MissingError when nothing is, MalformedError when it is no record (more than 64 MiB, or no file at
+        all), and ArchiveError when it cannot be read.
+        """
         ...
 
     def list(self, path: Sequence[str]) -> Sequence[str]:
@@ -48,6 +59,10 @@ class Archive(Protocol):
 
         Raises ArchiveError when it cannot be read.
         """
+        ...
+
+    def below(self, path: Sequence[str]) -> "Archive":
+        """Return an archive whose empty path is ``path`` of this one."""
         ...
 
     def put_blob(self, content: bytes) -> str:
@@ -66,10 +81,11 @@ def record_path(dag_id: str, run_id: str, step: str, name: str) -> tuple[str, ..
 
 
 def path_segment(name: str) -> str:
-    """Return ``name`` as one path segment that every file system keeps: distinct names stay distinct.
+    """Return ``name`` as one path segment that every case-sensitive file system keeps: distinct names stay distinct.
 
     Bytes that are not plain are percent-encoded, a dot only where it leads; beyond 160 bytes the tail is replaced
-    by ``~`` and 16 hex digits of the name's SHA-256. ``[`` and ``]`` stay, since mapped tasks carry them.
+    by ``~`` and 32 hex digits of the name's SHA-256: with fewer, whoever may name a run could find two that collide.
+    The empty name is ``%``. ``[`` and ``]`` stay, since mapped tasks carry them.
 
     >>> path_segment("manual__2026-01-31T12:00:00+00:00")
     'manual__2026-01-31T12%3A00%3A00+00%3A00'
@@ -81,6 +97,11 @@ def path_segment(name: str) -> str:
         for position, byte in enumerate(name.encode("utf-8", "surrogatepass"))
     )
     if len(encoded) <= _LONGEST:
-        return encoded
+        return encoded or "%"
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{encoded[:_LONGEST]}~{digest[:16]}"
+    return f"{encoded[:_LONGEST]}~{digest[:32]}"
+
+
+def is_segment(text: str) -> bool:
+    """Return whether ``text`` may be a segment of a path: plain, not empty, not hidden, at most 200 characters."""
+    return _SEGMENT.match(text) is not None
