@@ -70,7 +70,7 @@ $(STAMP): pyproject.toml constraints.txt | $(BIN)/pip
 	@echo 'Installing into $(VENV) (seconds with uv, a minute or two with pip) ...'
 	@if ! $(BIN)/pip config list | grep -qE 'index|proxy|trusted-host' \
 	  && $(BIN)/pip install --quiet -c constraints.txt uv \
-	  && $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e $(PROJECT); then :; else \
+	  && $(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python -c constraints.txt -e $(PROJECT); then :; else \
 	  echo 'Installing with pip ...'; \
 	  $(BIN)/pip install --quiet -c constraints.txt -e $(PROJECT); \
 	fi
