@@ -16,6 +16,7 @@ A path is a tuple of segments that ``path_segment`` gave (or that are plain alre
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 PIPELINE = "pipeline.json"
@@ -61,13 +62,33 @@ class Archive(Protocol):
         """
         ...
 
-    def below(self, path: Sequence[str]) -> "Archive":
-        """Return an archive whose empty path is ``path`` of this one."""
-        ...
-
     def put_blob(self, content: bytes) -> str:
         """Keep ``content`` by its digest; return the SHA-256 in lower-case hex. Raises ArchiveError."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """One run's folder of ``archive``, as an ``Archive`` to read: its empty path is ``path`` of the other."""
+
+    archive: Archive
+    path: Sequence[str]
+
+    def put(self, path: Sequence[str], content: bytes, *, private: bool = False) -> None:
+        """Keep ``content`` below the run's folder: see ``Archive.put``."""
+        self.archive.put((*self.path, *path), content, private=private)
+
+    def get(self, path: Sequence[str]) -> bytes:
+        """Return what is kept below the run's folder: see ``Archive.get``."""
+        return self.archive.get((*self.path, *path))
+
+    def list(self, path: Sequence[str]) -> Sequence[str]:
+        """Return the segments below the run's folder: see ``Archive.list``."""
+        return self.archive.list((*self.path, *path))
+
+    def put_blob(self, content: bytes) -> str:
+        """Keep ``content`` by its digest, in the whole archive: see ``Archive.put_blob``."""
+        return self.archive.put_blob(content)
 
 
 def run_path(dag_id: str, run_id: str) -> tuple[str, ...]:

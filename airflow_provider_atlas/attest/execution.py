@@ -23,6 +23,7 @@ from airflow_provider_atlas.intoto.link import Link, Outcome
 from airflow_provider_atlas.intoto.start import start_statement
 from airflow_provider_atlas.intoto.statement import Statement
 from airflow_provider_atlas.intoto.task_run import TaskRun
+from airflow_provider_atlas.tlog.checkpoint import Checkpoint
 
 NONCE_SIZE = 16
 """The size of a link's nonce, in bytes."""
@@ -152,6 +153,13 @@ def with_start(started: Started, envelope_sha256: str, log_index: int) -> Starte
         step=run.step, try_number=run.try_number, envelope_sha256=envelope_sha256, log_index=log_index
     )
     return replace(started, start=reference)
+
+
+def beacon_of(checkpoint: Checkpoint | None) -> Beacon | None:
+    """Return the beacon that ``checkpoint`` is, seen before the work begins; None when the log has signed none."""
+    if checkpoint is None:
+        return None
+    return Beacon(origin=checkpoint.origin, size=checkpoint.size, root=checkpoint.root)
 
 
 def commitment(value: Json, salt: bytes) -> str:

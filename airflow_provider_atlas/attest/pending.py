@@ -11,7 +11,7 @@ from airflow_provider_atlas.artifacts.archive import PIPELINE, Archive, record_p
 from airflow_provider_atlas.artifacts.spool import Spool
 from airflow_provider_atlas.attest.seal import Sealer
 from airflow_provider_atlas.bundle import AttestationBundle
-from airflow_provider_atlas.encoding import Fields, b64decode, b64encode, canonical_json, parse_json
+from airflow_provider_atlas.encoding import Fields, b64decode, b64encode, canonical_json, parse_json, sha256_hex
 from airflow_provider_atlas.errors import AtlasError, AttestingError, MalformedError, MissingError
 from airflow_provider_atlas.intoto.link import Link
 
@@ -38,9 +38,9 @@ class PendingRecord:
 
     @property
     def name(self) -> str:
-        """A name for this record among all: which try of which instance of which run."""
+        """A name for this record among all, in hex: it stands for the try of the instance of the run."""
         run = self.link.environment.run
-        return canonical_json([run.dag_id, run.run_id, run.step, run.try_number]).decode("utf-8")
+        return sha256_hex(canonical_json([run.dag_id, run.run_id, run.step, run.try_number]))
 
     @classmethod
     def parse(cls, content: bytes) -> "PendingRecord":
