@@ -11,6 +11,7 @@ See: https://c2sp.org/tlog-checkpoint (v1.0.0).
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from airflow_provider_atlas.encoding import b64decode, b64encode, parse_decimal
 from airflow_provider_atlas.errors import MalformedError, SignatureError
@@ -48,6 +49,23 @@ class Checkpoint:
         """Return the checkpoint in its one spelling, which is what a log signs."""
         lines = (self.origin, str(self.size), b64encode(self.root), *self.extensions)
         return "".join(f"{line}\n" for line in lines)
+
+
+class SignedCheckpoint(NamedTuple):
+    """A checkpoint, and the note that it was read from."""
+
+    checkpoint: Checkpoint
+    note: SignedNote
+
+    @classmethod
+    def parse(cls, data: bytes) -> "SignedCheckpoint":
+        """Return the checkpoint in the note ``data``, not to be believed before ``verify``. Raises MalformedError."""
+        note = SignedNote.parse(data)
+        return cls(Checkpoint.parse(note.text), note)
+
+    def verify(self, origin: str, keys: Iterable[VerifierKey]) -> Checkpoint:
+        """Return the checkpoint, as ``verify_checkpoint`` does."""
+        return verify_checkpoint(self.note, origin, keys)
 
 
 def verify_checkpoint(note: SignedNote, origin: str, keys: Iterable[VerifierKey]) -> Checkpoint:

@@ -1,0 +1,163 @@
+"""A transparency log in a folder, appended to by any number of processes and threads of one machine.
+
+::
+
+    checkpoint, tile/…             what the log publishes, and a web server may serve (tlog-tiles)
+    .state/format.json             whose log it is
+    .state/journal/…               what is in it, and in which order: everything else is derived from it
+    .state/last-signed             the last checkpoint that was signed
+    .state/tree.json, index/       how far the tiles are built, and which leaf is where
+    .state/lock, tree-lock         held to append to the journal; held to build the tree, and not taken inside the first
+
+The life of an entry: under ``lock`` it is written to the journal, which gives it its index. Then one process at a time,
+under ``tree-lock``, builds the tree over all that was written meanwhile, signs it, and waits once for the disk, for all
+of them. A process whose entries another has covered only reads its proof.
+
+See: https://c2sp.org/tlog-tiles, https://c2sp.org/tlog-checkpoint ("a log MUST NOT sign any checkpoint which is
+inconsistent with any checkpoint it previously signed").
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from airflow_provider_atlas.errors import (
+    ConfigError,
+    ConsistencyError,
+    InclusionError,
+    LogError,
+    MalformedError,
+    MissingError,
+    SignatureError,
+)
+from airflow_provider_atlas.tlog import merkle
+from airflow_provider_atlas.tlog.backends import posix_files as files
+from airflow_provider_atlas.tlog.backends.posix_build import integrate, recover
+from airflow_provider_atlas.tlog.backends.posix_folder import UnderivedError, open_folder
+from airflow_provider_atlas.tlog.backends.posix_journal import Record
+from airflow_provider_atlas.tlog.backends.posix_reader import PosixLogReader
+from airflow_provider_atlas.tlog.checkpoint import Checkpoint, SignedCheckpoint
+from airflow_provider_atlas.tlog.note import VerifierKey
+from airflow_provider_atlas.tlog.receipt import Receipt
+from airflow_provider_atlas.tlog.tile import MAX_ENTRY_BYTES, TileTree
+
+T = TypeVar("T")
+
+
+class PosixLog:
+    """The log ``origin`` in ``folder``, whose checkpoints ``key`` signs; made if it is not there, when ``create``.
+
+    It holds no file open and no lock between calls, so it may be used from any thread, and across a fork. Raises
+    ConfigError when the folder holds something else, a log of another origin, or of another key, and LogError when it
+    cannot be read or made.
+    """
+
+    def __init__(self, folder: Path, origin: str, key: Ed25519PrivateKey, *, create: bool = True) -> None:
+        try:
+            self.key = VerifierKey.of(origin, key)
+        except MalformedError as error:
+            raise ConfigError(f"the origin of a log must have no spaces and no plus signs: {origin!r}") from error
+        self._signing_key = key
+        self._folder = open_folder(folder, self.key, create=create)
+        self.reader = PosixLogReader(folder, self.key)
+
+    def append(self, entries: Sequence[bytes]) -> Sequence[Receipt]:
+        """Append ``entries`` (``TransparencyLog.append``).
+
+        Raises LogError when the folder cannot be written, or was rolled back or swapped, so that signing on would fork
+        the log. An entry that was not acknowledged may be in the log; appending it again returns its receipt.
+        """
+        if not all(0 < len(entry) <= MAX_ENTRY_BYTES for entry in entries):
+            raise LogError(f"an entry of a log has 1 to {MAX_ENTRY_BYTES} bytes: log the digest of what is larger")
+        if not entries:
+            return []
+        leaves = [merkle.leaf_hash(entry) for entry in entries]
+        try:
+            with files.explained(self._folder.path, "append to"):
+                indices = self._mended(lambda: self._sequence(entries, leaves))
+                signed = self._mended(lambda: self._cover(max(indices) + 1))
+                return self._mended(lambda: self._receipts(indices, leaves, signed))
+        except ConsistencyError as error:
+            raise LogError(str(error)) from error  # the log's trouble, and no verdict about what was to be logged
+
+    def latest(self) -> Checkpoint | None:
+        """Return the checkpoint that the log publishes (``TransparencyLog.latest``)."""
+        try:
+            signed = self.reader.latest()
+        except (MalformedError, SignatureError) as error:
+            raise LogError(
+                f"the checkpoint in {self._folder.path} is not signed by the log's key: remove it"
+            ) from error
+        return signed.checkpoint if signed else None
+
+    def _sequence(self, entries: Sequence[bytes], leaves: Sequence[bytes]) -> list[int]:
+        """Write those of ``entries`` to the journal that are not there, and return the index of each."""
+        with files.locked(self._folder.lock):
+            state = self._folder.state()
+            tail = list(self._folder.journal.read(state.position))
+            end = tail[-1].end if tail else state.position
+            known, tree = _leaves(tail), TileTree(state.size, self._folder.tiles.read)
+            fresh: list[bytes] = []
+            for entry, leaf in zip(entries, leaves, strict=True):
+                if leaf in known:
+                    continue
+                index = self._find(leaf, tree)
+                known[leaf] = end.size + len(fresh) if index is None else index
+                if index is None:
+                    fresh.append(entry)
+            if fresh:
+                self._folder.journal.append_entries(end, fresh)
+            return [known[leaf] for leaf in leaves]
+
+    def _find(self, leaf: bytes, tree: TileTree) -> int | None:
+        """Return the first index of ``leaf`` in ``tree``, or None when it is not there."""
+        try:
+            found = (index for index in self._folder.index.find(leaf) if index < tree.size and tree.leaf(index) == leaf)
+            return next(found, None)
+        except (MissingError, MalformedError) as error:
+            raise UnderivedError(self._folder.path, whole=True) from error
+
+    def _cover(self, size: int) -> SignedCheckpoint:
+        """Return a checkpoint of at least ``size`` entries: another process's, if it was faster."""
+        signed = self._folder.last_signed()
+        if signed and signed.checkpoint.size >= size:
+            return signed
+        with files.locked(self._folder.tree_lock):
+            signed = self._folder.last_signed()
+            if signed and signed.checkpoint.size >= size:
+                return signed
+            return integrate(self._folder, self._signing_key)
+
+    def _receipts(self, indices: Sequence[int], leaves: Sequence[bytes], signed: SignedCheckpoint) -> list[Receipt]:
+        """Return a receipt for each of ``leaves``, off the tiles that everybody sees, after a look at it."""
+        checkpoint, note = signed
+        tree = TileTree(checkpoint.size, self._folder.tiles.read)
+        receipts = []
+        try:
+            for index, leaf in zip(indices, leaves, strict=True):
+                hashes = tree.inclusion_proof(index)
+                merkle.check_inclusion(index, checkpoint.size, leaf, hashes, checkpoint.root)
+                receipts.append(Receipt(index=index, hashes=hashes, note=note))
+        except (InclusionError, MissingError, MalformedError) as error:
+            raise UnderivedError(self._folder.path, whole=True) from error
+        return receipts
+
+    def _mended(self, action: Callable[[], T]) -> T:
+        """Return ``action()``; what it finds missing or wrong is made again from the journal, at most twice."""
+        for whole in (False, True):
+            try:
+                return action()
+            except UnderivedError as damage:
+                recover(self._folder, whole=whole or damage.whole)
+        return action()
+
+
+def _leaves(records: Sequence[Record]) -> dict[bytes, int]:
+    """Return the first index of each leaf hash in ``records``."""
+    leaves: dict[bytes, int] = {}
+    for record in records:
+        for index, entry in enumerate(record.entries(), record.first):
+            leaves.setdefault(merkle.leaf_hash(entry), index)
+    return leaves

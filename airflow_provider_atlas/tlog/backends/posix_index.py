@@ -1,0 +1,85 @@
+"""Which leaf is where: an index from leaf hashes to the first index of each, so that nothing is logged twice.
+
+256 files, by the first byte of the leaf hash, each a list of ``8 bytes of the leaf hash ‖ u64 index``. It is derived:
+it is appended to without waiting for the disk, trusted only while the machine is up, and made anew from the tiles.
+What it says is a hint, to be compared with the tile, since eight bytes of a hash are no proof.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+
+from airflow_provider_atlas.tlog.backends import posix_files as files
+
+_RECORD = 16
+_BLOCK = 1 << 16
+
+
+class LeafIndex:
+    """The index in the folder ``path``. Who adds holds the lock ``.state/tree-lock``; who looks needs none."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def create(self) -> None:
+        """Make the index, empty, unless it is there."""
+        os.makedirs(self._path, 0o700, exist_ok=True)
+
+    def exists(self) -> bool:
+        """Whether there is an index."""
+        return os.path.isdir(self._path)
+
+    def find(self, leaf: bytes) -> Iterator[int]:
+        """Yield the indices at which the leaf hash ``leaf`` may be, lowest first."""
+        records = files.read(self._shard(leaf[0])) or b""
+        at = records.find(leaf[1:9])
+        while at >= 0:
+            if at % _RECORD == 0 and at + _RECORD <= len(records):
+                yield int.from_bytes(records[at + 8 : at + _RECORD], "big")
+            at = records.find(leaf[1:9], at + 1)
+
+    def add(self, leaves: Iterable[tuple[bytes, int]]) -> None:
+        """Add leaf hashes, each with its index, in order. Adding one again does no harm."""
+        _add(self._path, leaves)
+
+    def rebuild(self, leaves: Iterable[tuple[bytes, int]]) -> None:
+        """Make the index anew from all ``leaves``, in order."""
+        fresh, stale = f"{self._path}.fresh", f"{self._path}.stale"
+        files.remove_folder(fresh)
+        files.remove_folder(stale)
+        os.mkdir(fresh, 0o700)
+        _add(fresh, leaves)
+        if self.exists():
+            os.rename(self._path, stale)
+        # A crash here leaves no index, which is seen, and mended by the next rebuild.
+        os.rename(fresh, self._path)
+        files.remove_folder(stale)
+
+    def is_whole(self, size: int) -> bool:
+        """Whether the index of ``size`` leaves lost nothing to a power failure: no tail and no block of a file."""
+        if not self.exists():
+            return False
+        shards = [files.read(self._shard(first)) or b"" for first in range(256)]
+        return sum(map(len, shards)) == _RECORD * size and not any(bytes(_RECORD) in shard for shard in shards)
+
+    def _shard(self, first: int) -> str:
+        return f"{self._path}/{first:02x}"
+
+
+def _add(path: str, leaves: Iterable[tuple[bytes, int]]) -> None:
+    shards: dict[int, bytearray] = {}
+    for count, (leaf, index) in enumerate(leaves, 1):
+        shards.setdefault(leaf[0], bytearray()).extend(leaf[1:9] + index.to_bytes(8, "big"))
+        if count % _BLOCK == 0:  # a rebuild of a large log must fit in memory
+            _flush(path, shards)
+    _flush(path, shards)
+
+
+def _flush(path: str, shards: dict[int, bytearray]) -> None:
+    for first, records in shards.items():
+        descriptor = os.open(f"{path}/{first:02x}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, files.PRIVATE)
+        try:
+            # One write: a process that is killed has added all of these records, or none.
+            os.write(descriptor, records)
+        finally:
+            os.close(descriptor)
+    shards.clear()
