@@ -73,7 +73,7 @@ def transparency_log(settings: Settings) -> TransparencyLog:
     from airflow_provider_atlas.tlog.backends.posix import PosixLog
 
     folder = Path(path_of(settings.log, "posix", "log"))
-    return PosixLog(folder, settings.log_origin, lambda: _log_key(settings))
+    return PosixLog(folder, settings.log_origin, _log_key(settings))
 
 
 def _log_key(settings: Settings) -> Any:  # noqa: ANN401 - the key's type is the backend's own business

@@ -36,7 +36,7 @@ from airflow_provider_atlas.verify.policy import Policy
 from airflow_provider_atlas.verify.report import VerificationReport
 from airflow_provider_atlas.verify.run import Gate
 
-NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+NOW = datetime.now(UTC).replace(microsecond=0)
 DEPLOYMENT, DAG_ID, RUN_ID = "tests", "tiny", "manual__2026-11-01T12:00:00+00:00"
 
 
@@ -194,7 +194,7 @@ class AttestedRun:
             DAG_ID,
             self.run_id,
             Policy.parse(policy or self.policy_document()),
-            at=at or NOW + timedelta(days=1),
+            at=at or NOW + timedelta(minutes=5),
             gate=gate,
         )
 

@@ -7,6 +7,8 @@ See: RFC 8410 (Ed25519 in PKCS #8), RFC 7468 (PEM).
 
 import os
 import stat
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -58,23 +60,42 @@ def create(path: Path) -> Ed25519PrivateKey:
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        _write_new(path, pem)
     except FileExistsError as error:
         raise ConfigError(f"{path} exists: name a new file, because a key in use must never be overwritten") from error
     except OSError as error:
         raise LogError(f"the log's key {path} cannot be written ({error.strerror}): name a folder that can") from error
+    return key
+
+
+def load_or_create(path: Path) -> Ed25519PrivateKey:
+    """Return the log's key in ``path``, made when there is none: of many processes at once, one makes it for all.
+
+    Raises as ``load`` and ``create`` do.
+    """
+    if not path.exists():
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise LogError(f"the folder of the log's key {path} cannot be made ({error.strerror})") from error
+        with suppress(ConfigError):  # another process was faster: its key is the key
+            return create(path)
+    return load(path)
+
+
+def _write_new(path: Path, pem: bytes) -> None:
+    # Under a name of its own first, so that no other process reads half a key; link() then refuses to replace one.
+    spare = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_native_id()}")
+    spare.unlink(missing_ok=True)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with os.fdopen(os.open(spare, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(pem)
             file.flush()
             os.fsync(file.fileno())
-        sync_folder(os.fspath(path.parent))
-    except OSError as error:
-        path.unlink(missing_ok=True)  # half a key would stand in the way of the next attempt
-        raise LogError(
-            f"the log's key {path} cannot be written ({error.strerror}): make room, and try again"
-        ) from error
-    return key
+        path.hardlink_to(spare)
+    finally:
+        spare.unlink(missing_ok=True)
+    sync_folder(os.fspath(path.parent))
 
 
 def _parse(pem: bytes, path: Path) -> Ed25519PrivateKey:
