@@ -12,8 +12,10 @@ from airflow_provider_atlas.artifacts.store import ArtifactStore
 from airflow_provider_atlas.attest.seal import Sealer
 from airflow_provider_atlas.errors import ConfigError
 from airflow_provider_atlas.settings import Settings, path_of
+from airflow_provider_atlas.signing.keys import PublicKey
 from airflow_provider_atlas.signing.signer import Signer
 from airflow_provider_atlas.tee.attester import Attester, EvidenceVerifier
+from airflow_provider_atlas.tlog.checkpoint import Checkpoint
 from airflow_provider_atlas.tlog.log import TransparencyLog
 from airflow_provider_atlas.tlog.note import VerifierKey
 from airflow_provider_atlas.verify.policy import Policy, starting_policy
@@ -163,3 +165,29 @@ def _reference_of(tee: Attester | None) -> Mapping[str, Any] | None:
         return None
     pinned = {name: [value] for name, value in tee.measurements.items() if name in ("mrtd", "rtmr0", "rtmr1", "rtmr2")}
     return {"tee": "tdx", "development_roots": [tee.root_sha256], "measurements": pinned}
+
+
+def audit_log(folder: str, key: VerifierKey) -> tuple[Checkpoint, int]:
+    """Return the checkpoint of the log in ``folder``, and how many tiles were made again and found right.
+
+    Raises SignatureError or ConsistencyError for a log that is not what ``key`` signs, MissingError or MalformedError
+    when a file of it is not there or cannot be read, LogError when the folder cannot.
+    """
+    from airflow_provider_atlas.tlog.backends.posix_reader import PosixLogReader
+
+    audit = PosixLogReader(Path(folder), key).audit()
+    return audit.checkpoint, audit.tiles
+
+
+def make_key(path: str) -> PublicKey:
+    """Make a key that signs tasks in the new file ``path``; return its public half. Raises ConfigError."""
+    from airflow_provider_atlas.signing.backends.key_file import KeyFileSigner
+
+    return KeyFileSigner.create(path).public_key
+
+
+def public_half(path: str) -> PublicKey:
+    """Return the public half of the private key in the file ``path``. Raises ConfigError when it cannot be used."""
+    from airflow_provider_atlas.signing.backends.key_file import KeyFileSigner
+
+    return KeyFileSigner.load(path).public_key

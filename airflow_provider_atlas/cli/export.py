@@ -1,0 +1,134 @@
+"""``atlas export``: a run in a form that other people's tools read, here an unmodified ``in-toto-verify``."""
+
+import shlex
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]  # public, and not said to be
+
+from airflow_provider_atlas import wiring
+from airflow_provider_atlas.artifacts.archive import path_segment
+from airflow_provider_atlas.cli.arguments import add_json, add_run, empty_folder, read_file, run_folder, write_file
+from airflow_provider_atlas.cli.output import Output
+from airflow_provider_atlas.encoding import JsonObject
+from airflow_provider_atlas.errors import ConfigError, MalformedError, MissingError
+from airflow_provider_atlas.intoto.layout import RunStep, run_layout
+from airflow_provider_atlas.intoto.pipeline import Pipeline
+from airflow_provider_atlas.intoto.statement import PAYLOAD_TYPE
+from airflow_provider_atlas.signing.dsse import Envelope, pae
+from airflow_provider_atlas.signing.keys import SCHEME
+from airflow_provider_atlas.verify.records import Record, RunRecords, load_run
+
+LAYOUT = "run.layout"
+"""The name of the layout in an exported folder."""
+
+LAYOUT_KEY = "layout.pub"
+"""The name of the key (SubjectPublicKeyInfo, PEM) that signed the layout."""
+
+_EXAMPLE = """\
+example:
+  atlas export archive/churn/manual__2026-01-31 --format in-toto --out churn.in-toto
+  in-toto-verify -l churn.in-toto/run.layout --verification-keys churn.in-toto/layout.pub --link-dir churn.in-toto
+"""
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Add the arguments of ``atlas export``."""
+    parser.epilog = _EXAMPLE
+    add_run(parser)
+    parser.add_argument("--format", required=True, choices=["in-toto"], help="what the other tool reads")
+    parser.add_argument("--out", required=True, metavar="DIR", help="the folder to write: empty, or not there yet")
+    parser.add_argument("--key", metavar="PEM", help="the private key that signs the layout; else one made for it")
+    parser.add_argument("--valid-days", type=int, default=365, metavar="N", help="how long the layout holds: 365")
+    add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: Namespace) -> int:
+    """Export a run, and say how to check what was written."""
+    output = Output(json=options.json)
+    signer = _layout_signer(options.key, output)
+    records = load_run(wiring.open_run(str(run_folder(options))))
+    pipeline, chosen = _whole(records)
+    steps = [_step(record) for record in chosen]
+    payload = run_layout(pipeline, steps, expires=datetime.now(UTC) + timedelta(days=options.valid_days))
+    links = {step.file_name: record.bundle.envelopes["link"] for step, record in zip(steps, chosen, strict=True)}
+    folder = empty_folder(options.out)
+    # The layout last: a folder whose export was cut short has none, and verifies as nothing.
+    for name, envelope in links.items():
+        write_file(folder / name, envelope.to_bytes())
+    write_file(folder / LAYOUT_KEY, signer.public_key.keyval["public"].encode("ascii"))
+    write_file(folder / LAYOUT, _signed(payload, signer).to_bytes())
+    _report(output, str(folder), sorted(links), {record.bundle.public_key.sha256 for record in chosen})
+    return 0
+
+
+def final_tries(records: Iterable[Record]) -> Sequence[Record]:
+    """Return the last try of each step, which is the one that the tasks after it went on from."""
+    ordered = sorted(records, key=lambda record: record.link.environment.run.try_number)
+    return list({record.link.name: record for record in ordered}.values())
+
+
+def _whole(records: RunRecords) -> tuple[Pipeline, Sequence[Record]]:
+    # in-toto-verify notices no link that its layout does not ask for, so nothing may be left out silently here.
+    if records.unreadable:
+        first = records.unreadable[0]
+        raise MalformedError(f"the run cannot be exported whole: {first.subject}: {first.reason}")
+    if records.pipeline is None or not records.records:
+        raise MissingError("the run cannot be exported: it has no pipeline.json, or no record of any task")
+    return Pipeline.parse(records.pipeline), final_tries(records.records)
+
+
+def _step(record: Record) -> RunStep:
+    key = record.bundle.public_key
+    return RunStep(name=path_segment(record.link.name), link=record.link, keyid=key.keyid, pem=key.pem, scheme=SCHEME)
+
+
+def _layout_signer(path: str | None, output: Output) -> CryptoSigner:
+    if path is None:
+        output.aside.print("No --key was given: a key made for this layout alone signs it, and is then forgotten.")
+        return CryptoSigner.generate_ecdsa()
+    content = read_file(path, "the key")
+    try:
+        return CryptoSigner(load_pem_private_key(content, password=None))
+    except (ValueError, TypeError) as error:
+        # The libraries' own words could quote the file.
+        raise ConfigError(
+            f"cannot use the key {path}: expected a private key in PEM without a passphrase (P-256, Ed25519 or RSA)"
+        ) from error
+
+
+def _signed(payload: bytes, signer: CryptoSigner) -> Envelope:
+    signature = signer.sign(pae(PAYLOAD_TYPE, payload))
+    return Envelope(
+        payload=payload,
+        payload_type=PAYLOAD_TYPE,
+        keyid=signature.keyid,
+        signature=bytes.fromhex(signature.signature),
+    )
+
+
+def _report(output: Output, folder: str, links: Sequence[str], signers: set[str]) -> None:
+    command = shlex.join(
+        [
+            "in-toto-verify",
+            *("-l", f"{folder}/{LAYOUT}"),
+            *("--verification-keys", f"{folder}/{LAYOUT_KEY}"),
+            *("--link-dir", folder),
+        ]
+    )
+    document: JsonObject = {
+        "layout": f"{folder}/{LAYOUT}",
+        "layout_key": f"{folder}/{LAYOUT_KEY}",
+        "links": [f"{folder}/{name}" for name in links],
+        "signers": sorted(signers),
+        "verify": command,
+    }
+    output.people.print(f"{len(links)} links and their layout are in {folder}. Check them with", soft_wrap=True)
+    output.people.print(f"  {command}", soft_wrap=True)
+    output.people.print("The layout trusts whoever signed the records; see that your policy trusts the same:")
+    for signer in sorted(signers):
+        output.people.print(f"  {signer}")
+    output.document(document)
