@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NoReturn, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 import rfc8785
 
@@ -29,6 +29,7 @@ _DECIMAL = re.compile(r"(?:0|[1-9][0-9]{0,18})\Z", re.ASCII)
 _HEX = re.compile(r"(?:[0-9a-f]{2})*\Z", re.ASCII)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\Z", re.ASCII)
 _MAX_DEPTH = 64
+_MAX_INTEGER = (1 << 53) - 1
 
 
 def b64encode(data: bytes) -> str:
@@ -93,7 +94,10 @@ def canonical_json(value: Json) -> bytes:
     Raises MalformedError for what it cannot spell: NaN, infinities, integers beyond ±(2^53-1), lone surrogates.
     """
     try:
-        return rfc8785.dumps(cast("dict[str, object]", value))
+        if _is_plain(value):
+            text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+            return text.encode("utf-8")
+        return rfc8785.dumps(cast("Any", value))
     except (rfc8785.CanonicalizationError, RecursionError, UnicodeEncodeError, ValueError) as error:
         raise MalformedError("expected a value that canonical JSON can spell") from error
 
@@ -206,6 +210,19 @@ class Fields:
         """Raise MalformedError when a member is left that nobody took: unknown members carry unknown meaning."""
         if self._left:
             raise MalformedError(f"{self._what} has unknown members: {', '.join(sorted(self._left))[:200]}")
+
+
+def _is_plain(value: Json) -> bool:
+    # The standard library spells such a value as RFC 8785 does, at a tenth of the cost; what remains are numbers with
+    # a fraction, which ECMAScript spells in its own way, and keys that UTF-16 sorts otherwise. A law holds them equal.
+    kind = type(value)
+    if kind is dict:
+        return all(type(key) is str and key.isascii() and _is_plain(member) for key, member in value.items())  # type: ignore[union-attr]  # by its type
+    if kind is list or kind is tuple:
+        return all(map(_is_plain, value))  # type: ignore[arg-type]  # by its type
+    if kind is int:
+        return -_MAX_INTEGER <= value <= _MAX_INTEGER  # type: ignore[operator]  # by its type
+    return value is None or kind is str or kind is bool
 
 
 def _unique_keys(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

@@ -18,22 +18,21 @@ _MANIFEST = re.compile(r"manifest(?:\.([1-9][0-9]{0,8}))?\.bundle\.json\Z")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A bundle where it lay (the folder's segment and the file's try), and the link that its envelope holds."""
+    """A bundle where it lay (the folder's segment and the file's try), and the link that its envelope holds.
+
+    ``sha256`` is that of the link's envelope in hex: how other records refer to this one.
+    """
 
     segment: str
     try_number: int
     bundle: AttestationBundle
     link: Link
+    sha256: str
 
     @property
     def subject(self) -> str:
         """How a report names this record: by what it says it is."""
         return f"{self.link.name} try {self.link.environment.run.try_number}"
-
-    @property
-    def sha256(self) -> str:
-        """The SHA-256 of the link's envelope in hex: how other records refer to this one."""
-        return self.bundle.envelopes["link"].sha256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +97,8 @@ def _load_record(
     except MalformedError as error:
         unreadable.append(Unreadable(subject=f"{segment} try {try_number}", reason=str(error)))
         return
-    records.append(Record(segment=segment, try_number=try_number, bundle=bundle, link=link))
+    sha256 = bundle.envelopes["link"].sha256
+    records.append(Record(segment=segment, try_number=try_number, bundle=bundle, link=link, sha256=sha256))
 
 
 def _load_manifest(run: Archive, names: Sequence[str], unreadable: list[Unreadable]) -> AttestationBundle | None:

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from airflow_provider_atlas.artifacts.archive import path_segment
 from airflow_provider_atlas.bundle import AttestationBundle
@@ -31,18 +32,40 @@ class Expected:
     envelopes: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Believed:
     """The records of a run whose own questions were answered well, and the subjects of those that were not."""
 
     records: Sequence[Record]
     doubted: Sequence[str]
 
-    @property
+    @cached_property
     def last(self) -> Mapping[str, Record]:
         """The record of each step's last try: what its downstreams built on."""
         ordered = sorted(self.records, key=lambda record: record.link.environment.run.try_number)
         return {record.link.name: record for record in ordered}
+
+    @cached_property
+    def last_of_task(self) -> Mapping[str, Sequence[Record]]:
+        """The last records of every instance of a task, by the task's id."""
+        by_task: dict[str, list[Record]] = defaultdict(list)
+        for record in self.last.values():
+            by_task[record.link.environment.run.task_id].append(record)
+        return by_task
+
+    @cached_property
+    def makers(self) -> Mapping[str, Sequence[Record]]:
+        """The last records that have an artifact among their products, by its URI."""
+        by_uri: dict[str, list[Record]] = defaultdict(list)
+        for record in self.last.values():
+            for uri in record.link.products:
+                by_uri[uri].append(record)
+        return by_uri
+
+    @cached_property
+    def named(self) -> frozenset[tuple[str, str]]:
+        """The step and the envelope (SHA-256, hex) of every record: what a reference may name."""
+        return frozenset((record.link.name, record.sha256) for record in self.records)
 
 
 def check_manifest(records: RunRecords, judge: Judge) -> RunManifest:
@@ -169,48 +192,42 @@ def check_lineage(pipeline: Pipeline, believed: Believed) -> None:
     """12: each record names its upstreams' last records by digest, and its inputs are what these produced."""
     if believed.doubted:
         raise MissingError(f"not decided while records are in doubt: {_some(believed.doubted)}")
-    last = believed.last
-    for record in last.values():
+    ancestors = {task_id: pipeline.ancestors(task_id) for task_id in pipeline.tasks}
+    for record in believed.last.values():
         _check_references(record, pipeline, believed)
-        _check_inputs(record, pipeline, last)
-        _check_xcoms(record, last)
+        _check_inputs(record, ancestors, believed)
+        _check_xcoms(record, believed.last)
 
 
 def _check_references(record: Record, pipeline: Pipeline, believed: Believed) -> None:
-    known = {(other.link.name, other.sha256) for other in believed.records}
     named = {(reference.step, reference.envelope_sha256) for reference in record.link.environment.upstream}
-    if named - known:
-        raise MismatchError(
-            f"{record.subject} names a record of {_some(sorted(step for step, _ in named - known))} that is not there"
-        )
-    required = {(other.link.name, other.sha256) for other in _required_upstream(record, pipeline, believed.last)}
-    if required - named:
-        raise MismatchError(
-            f"{record.subject} does not name the record of {_some(sorted(step for step, _ in required - named))}"
-        )
+    absent = sorted(step for step, _ in named - believed.named)
+    if absent:
+        raise MismatchError(f"{record.subject} names a record of {_some(absent)} that is not there")
+    required = {(other.link.name, other.sha256) for other in _required_upstream(record, pipeline, believed)}
+    unnamed = sorted(step for step, _ in required - named)
+    if unnamed:
+        raise MismatchError(f"{record.subject} does not name the record of {_some(unnamed)}")
 
 
-def _required_upstream(record: Record, pipeline: Pipeline, last: Mapping[str, Record]) -> Iterable[Record]:
+def _required_upstream(record: Record, pipeline: Pipeline, believed: Believed) -> Iterable[Record]:
     run = record.link.environment.run
     task = pipeline.tasks.get(run.task_id)
     for task_id in task.upstream if task is not None and task.waits else ():
         # Inside a mapped task group an instance waits for the upstream of its own index alone.
-        own = last.get(step_name(task_id, run.map_index))
+        own = believed.last.get(step_name(task_id, run.map_index))
         if run.map_index != UNMAPPED and own is not None:
             yield own
         else:
-            yield from (other for other in last.values() if other.link.environment.run.task_id == task_id)
+            yield from believed.last_of_task.get(task_id, ())
 
 
-def _check_inputs(record: Record, pipeline: Pipeline, last: Mapping[str, Record]) -> None:
-    before = pipeline.ancestors(record.link.environment.run.task_id)
+def _check_inputs(record: Record, ancestors: Mapping[str, frozenset[str]], believed: Believed) -> None:
+    before = ancestors.get(record.link.environment.run.task_id, frozenset())
     for uri, digest in record.link.inputs.items():
-        makers = [
-            other
-            for other in last.values()
-            if other.link.environment.run.task_id in before and uri in other.link.products
-        ]
-        overwritten = {task for other in makers for task in pipeline.ancestors(other.link.environment.run.task_id)}
+        makers = [other for other in believed.makers.get(uri, ()) if other.link.environment.run.task_id in before]
+        # What a later maker wrote over is no longer offered.
+        overwritten = {task for other in makers for task in ancestors[other.link.environment.run.task_id]}
         offered = {
             other.link.products[uri] for other in makers if other.link.environment.run.task_id not in overwritten
         }
