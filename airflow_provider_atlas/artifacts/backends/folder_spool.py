@@ -33,16 +33,16 @@ class FolderSpool:
     def names(self) -> Sequence[str]:
         """Return the names of what is kept, oldest first. Raises ArchiveError."""
         with self._explained("read"):
+            if not self._folder.is_dir():
+                return []  # nothing was ever spooled
             files = [entry for entry in os.scandir(self._folder) if entry.name.endswith(_SUFFIX)]
             ages = {entry.name: entry.stat().st_mtime_ns for entry in files}
             return [name.removesuffix(_SUFFIX) for name in sorted(ages, key=lambda name: (ages[name], name))]
-        return []
 
     def get(self, name: str) -> bytes:
         """Return what is kept as ``name``. Raises MissingError when it is gone, ArchiveError when unreadable."""
         with self._explained("read"):
             return self._path(name).read_bytes()
-        raise MissingError(f"the spool no longer has {name}")
 
     def discard(self, name: str) -> None:
         """Forget ``name``. Raises ArchiveError."""
@@ -63,7 +63,7 @@ class FolderSpool:
     def _explained(self, doing: str) -> Iterator[None]:
         try:
             yield
-        except FileNotFoundError:
-            return  # another process drained it, or nothing was ever spooled
+        except FileNotFoundError as error:
+            raise MissingError("the record is no longer in the spool: another process finished it") from error
         except OSError as error:
             raise ArchiveError(f"cannot {doing} the spool {self._folder}: {error.strerror}") from error
