@@ -1,4 +1,4 @@
-"""The layout of a run: what an unmodified ``in-toto-verify`` holds the links of that run against.
+r"""The layout of a run: what an unmodified ``in-toto-verify`` holds the links of that run against.
 
 ::
 

@@ -5,7 +5,7 @@
     {"_type": "link", "name": "train[0]", "command": [],
      "materials": {"file:///data/x.csv": {"sha256": "…"}, "atlas:run/prod/churn/2026-01-31": {"sha256": "…"}},
      "products": {"file:///models/m.bin": {"sha256": "…"}},
-     "byproducts": {"return-value": 0, "state": "success", "error": null, "metrics": {},
+     "byproducts": {"return-value": 0, "state": "success", "error": null, "metrics": {"accuracy": "0.93"},
                     "kinds": {}, "xcoms": {"pulled": {}, "pushed": {}}},
      "environment": {"atlas": 1, …}}
 
@@ -25,6 +25,8 @@ MAX_LINK_SIZE = 16 << 20
 RUN_SCHEME = "atlas:run/"
 """The prefix of the one material that is no artifact: see ``task_run.run_material``."""
 
+_MAX_EXACT = 2**53 - 1
+
 STATES = ("success", "failed", "skipped", "up_for_retry")
 """How a try can end, in Airflow's words."""
 
@@ -33,7 +35,8 @@ STATES = ("success", "failed", "skipped", "up_for_retry")
 class Outcome:
     """How a try ended, and what it left beside artifacts.
 
-    ``error`` is the exception's type, never its message, which may hold anything. ``metrics`` are finite numbers.
+    ``error`` is the exception's type, never its message, which may hold anything. ``metrics`` are finite numbers;
+    they travel as text, since in-toto 3.1 refuses every link that holds a fraction (OLPC canonical JSON has none).
     ``kinds`` maps a product to what its author calls it (``model``).
     ``pulled`` maps an XCom, ``step/key``, and ``pushed`` a key, to the SHA-256 (hex) of its canonical JSON as it
     went over the wire.
@@ -72,7 +75,7 @@ class Outcome:
             "return-value": _return_value(self.state),
             "state": self.state,
             "error": self.error,
-            "metrics": dict(self.metrics),
+            "metrics": {name: _spelled(number) for name, number in self.metrics.items()},
             "kinds": dict(self.kinds),
             "xcoms": {"pulled": _digest_sets(self.pulled), "pushed": _digest_sets(self.pushed)},
         }
@@ -147,10 +150,30 @@ def _parse_digests(value: JsonObject, what: str) -> Mapping[str, str]:
 
 
 def _parse_metrics(value: JsonObject) -> Mapping[str, int | float]:
-    for name, number in value.items():
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            raise MalformedError(f"expected metric {name!r} to be a number")
-    return {name: number for name, number in value.items() if isinstance(number, int | float)}
+    fields = Fields(value, "the metrics")
+    return {name: _parse_number(fields.text(name), name) for name in value}
+
+
+def _parse_number(text: str, name: str) -> int | float:
+    value = parse_json(text.encode("utf-8", "surrogatepass"))
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise MalformedError(f"expected metric {name!r} to be a number")
+    number = _exact(value)
+    if _spelled(number) != text:
+        raise MalformedError(f"expected metric {name!r} in its one spelling")
+    return number
+
+
+def _spelled(number: float) -> str:
+    return canonical_json(_exact(number)).decode("ascii")
+
+
+def _exact(number: float) -> int | float:
+    # Canonical JSON knows doubles alone, and spells those beyond 2^53 without a point, as if they were integers.
+    try:
+        return number if isinstance(number, float) or abs(number) <= _MAX_EXACT else float(number)
+    except OverflowError as error:
+        raise MalformedError("expected a metric that a double can hold") from error
 
 
 def _parse_kinds(value: JsonObject) -> Mapping[str, str]:
