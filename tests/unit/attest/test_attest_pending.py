@@ -1,0 +1,108 @@
+"""A record that cannot be finished is kept as far as it came, and finished from there."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_atlas import wiring
+from airflow_provider_atlas.artifacts.archive import record_path
+from airflow_provider_atlas.attest.pending import Attachments, PendingRecord, UnfinishedError, complete, drain
+from airflow_provider_atlas.bundle import AttestationBundle
+from airflow_provider_atlas.errors import AttesterError, MalformedError
+from airflow_provider_atlas.intoto.link import Link
+from airflow_provider_atlas.settings import Settings
+from tests.support.attested_run import DAG_ID, PIPELINE, RUN_ID, AttestedRun
+
+
+class NoQuote:
+    """A TEE that is there and gives nothing, as a driver does whose last request hangs."""
+
+    def attest(self, report_data: bytes) -> None:  # noqa: ARG002
+        raise AttesterError("the TEE gave no quote within 45 s")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> AttestedRun:
+    return AttestedRun(tmp_path)
+
+
+@pytest.fixture
+def pending(run: AttestedRun) -> PendingRecord:
+    """A record that is yet to be vouched for: that of a run elsewhere, taken back to its link."""
+    other = AttestedRun(run.folder / "elsewhere")
+    bundle = other.record("ingest", outputs={"table": b"table"})
+    link = Link.parse(bundle.envelopes["link"].payload)
+    return PendingRecord(link=link, attachments=Attachments(pipeline=PIPELINE.to_bytes(), openings=b"{}"))
+
+
+def test_a_record_survives_the_spool(pending: PendingRecord, run: AttestedRun) -> None:
+    assert PendingRecord.parse(pending.to_bytes()) == pending
+    vouched = replace(pending, bundle=run.worker.sealer.vouch(pending.link))
+    assert PendingRecord.parse(vouched.to_bytes()).to_bytes() == vouched.to_bytes()
+    with pytest.raises(MalformedError):
+        PendingRecord.parse(vouched.to_bytes()[:-1])
+
+
+def test_without_a_quote_the_link_is_kept(pending: PendingRecord, run: AttestedRun) -> None:
+    sealer = replace(run.worker.sealer, attester=NoQuote())
+    with pytest.raises(UnfinishedError, match="no quote") as caught:
+        complete(pending, sealer, run.worker.archive)
+    assert caught.value.record == pending
+
+
+def test_without_a_log_the_quote_and_the_signatures_are_kept(pending: PendingRecord, run: AttestedRun) -> None:
+    shutil.rmtree(run.folder / "log")
+    (run.folder / "log").write_text("no longer a log")
+    with pytest.raises(UnfinishedError) as caught:
+        complete(pending, run.worker.sealer, run.worker.archive)
+    kept = caught.value.record.bundle
+    assert kept is not None
+    assert set(kept.envelopes) == {"link", "provenance", "tee"}
+    assert not kept.receipts
+
+
+def test_without_an_archive_the_receipts_are_kept_and_nothing_is_logged_twice(
+    pending: PendingRecord, run: AttestedRun
+) -> None:
+    worker = _archive_in_the_way(run)
+    with pytest.raises(UnfinishedError) as caught:
+        complete(pending, worker.sealer, worker.archive)
+    kept = caught.value.record
+    assert kept.bundle is not None
+    assert len(kept.bundle.receipts) == 3
+    finished = complete(kept, run.worker.sealer, run.worker.archive)
+    assert finished.to_bytes() == kept.bundle.to_bytes()
+
+
+def test_a_spooled_record_is_drained_and_verifies_as_any_other(pending: PendingRecord, run: AttestedRun) -> None:
+    worker = _archive_in_the_way(run)
+    with pytest.raises(UnfinishedError) as caught:
+        complete(pending, worker.sealer, worker.archive)
+    run.worker.spool.put(pending.name, caught.value.record.to_bytes())
+    assert drain(run.worker.spool, worker.sealer, worker.archive, at_most=9)[0] == 0
+    assert len(run.worker.spool.names()) == 1
+    assert drain(run.worker.spool, run.worker.sealer, run.worker.archive, at_most=9) == (1, [])
+    assert run.worker.spool.names() == []
+    content = run.worker.archive.get(record_path(DAG_ID, RUN_ID, "ingest", "1.bundle.json"))
+    assert set(AttestationBundle.parse(content).receipts) == {"link", "provenance", "tee"}
+
+
+def test_a_damaged_spooled_record_does_not_stand_in_the_way_of_others(pending: PendingRecord, run: AttestedRun) -> None:
+    run.worker.spool.put("00", b"not a record")
+    run.worker.spool.put(pending.name, pending.to_bytes())
+    done, problems = drain(run.worker.spool, run.worker.sealer, run.worker.archive, at_most=9)
+    assert done == 1
+    assert len(problems) == 1
+    assert run.worker.spool.names() == ["00"]
+
+
+def _archive_in_the_way(run: AttestedRun) -> wiring.Worker:
+    """The run's worker, but with an archive that cannot keep anything."""
+    (run.folder / "full").write_text("a file where the archive should be")
+    settings = Settings.parse(
+        {"deployment": "tests", "attester": f"simulated:{run.folder}/tee", "archive": f"file:{run.folder}/full"},
+        home=str(run.folder),
+    )
+    return wiring.worker(settings)

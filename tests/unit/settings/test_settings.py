@@ -1,0 +1,54 @@
+"""The [atlas] section: complete, frozen, and no key that means nothing."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_atlas.errors import ConfigError
+from airflow_provider_atlas.get_provider_info import get_provider_info
+from airflow_provider_atlas.settings import DEFAULTS, SETTING_NAMES, Settings, path_of
+
+
+def test_nothing_set_is_a_working_deployment_without_a_tee() -> None:
+    settings = Settings.parse({}, home="/srv/atlas")
+    assert settings.mode == "observe"
+    assert settings.attester == "none:"
+    assert settings.signer == "file:/srv/atlas/keys/task.pem"
+    assert settings.log == "posix:/srv/atlas/log"
+    assert settings.made_keys == {"signer", "log_signer"}
+
+
+def test_a_key_that_was_named_is_never_made() -> None:
+    settings = Settings.parse({"signer": "file:/etc/atlas/task.pem"}, home="/srv/atlas")
+    assert settings.made_keys == {"log_signer"}
+
+
+@given(st.text(min_size=1).filter(lambda key: key not in DEFAULTS))
+def test_an_unknown_setting_is_refused_by_name(key: str) -> None:
+    with pytest.raises(ConfigError, match="has no setting"):
+        Settings.parse({key: "x"}, home="/srv")
+
+
+@given(st.text(min_size=1).filter(lambda mode: mode.strip() not in ("", "observe", "enforce", "off")))
+def test_another_mode_is_refused(mode: str) -> None:
+    with pytest.raises(ConfigError, match="observe, enforce or off"):
+        Settings.parse({"mode": mode}, home="/srv")
+
+
+@pytest.mark.parametrize("uri", ["file:relative", "s3:/x", "/plain/path", "file:", ""])
+def test_a_uri_of_another_scheme_or_a_relative_path_is_refused(uri: str) -> None:
+    with pytest.raises(ConfigError, match=r"\[atlas\] signer"):
+        path_of(uri, "file", "signer")
+
+
+def test_a_relative_home_is_refused() -> None:
+    with pytest.raises(ConfigError, match="absolute"):
+        Settings.parse({"home": "atlas"}, home="/srv")
+
+
+def test_airflow_is_told_of_every_setting_and_its_default() -> None:
+    config = get_provider_info()["config"]
+    assert isinstance(config, dict)
+    options = config["atlas"]["options"]
+    assert {name: option["default"] for name, option in options.items()} == DEFAULTS
+    assert set(options) == SETTING_NAMES
