@@ -1,0 +1,49 @@
+"""The demonstration DAG under a real scheduler with LocalExecutor: the same records, and a good verdict."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_atlas import wiring
+from airflow_provider_atlas.settings import Settings
+from airflow_provider_atlas.verify.policy import Policy
+from airflow_provider_atlas.verify.records import load_run
+from tests.support.attested_run import outcome_of
+from tests.support.cluster import Cluster
+
+DAGS = Path(__file__).parents[2] / "dags"
+
+
+@pytest.mark.cluster
+def test_every_task_of_a_scheduled_run_is_attested_and_the_run_verifies(tmp_path: Path) -> None:
+    section = {
+        "mode": "enforce",
+        "deployment": "cluster",
+        "home": str(tmp_path / "atlas"),
+        "attester": f"simulated:{tmp_path}/atlas/tee",
+        "policy": str(tmp_path / "policy.yaml"),
+    }
+    settings = Settings.parse(section, home="")
+    (tmp_path / "policy.yaml").write_bytes(wiring.policy_for(settings, name="cluster"))
+    environment = {f"AIRFLOW__ATLAS__{key.upper()}": value for key, value in section.items()}
+    with Cluster(tmp_path / "airflow", DAGS, environment) as cluster:
+        run_id, state = cluster.run("atlas_ml_pipeline")
+        told = f"{cluster.log('scheduler')}"
+        instances = cluster.query(
+            "select task_id, map_index, state from task_instance where run_id = ? and dag_id = 'atlas_ml_pipeline'",
+            run_id,
+        )
+    assert state == "success", told
+    assert {state for _, _, state in instances} == {"success"}
+
+    archive = wiring.open_archive(f"{tmp_path}/atlas/archive")
+    policy = Policy.parse((tmp_path / "policy.yaml").read_bytes())
+    report = wiring.verify_archive(archive, "atlas_ml_pipeline", run_id, policy, at=datetime.now(UTC))
+    assert outcome_of(report) == {}, [check.detail for check in report.failures]
+    assert report.verdict == "passed"
+    assert {(record.step) for record in report.records} == {
+        task_id if map_index == -1 else f"{task_id}[{map_index}]" for task_id, map_index, _ in instances
+    }
+    run = wiring.open_run(f"{tmp_path}/atlas/archive/atlas_ml_pipeline/{run_id}")
+    assert all("start" in record.bundle.envelopes for record in load_run(run).records)
