@@ -101,11 +101,11 @@ def parse_pem(data: bytes) -> tuple[bytes, ...]:
     Raises MalformedError for any other spelling, so that two readers cannot see two chains.
     """
     try:
-        *blocks, rest = data.decode("ascii").split(_END)
+        *blocks, _ = data.decode("ascii").split(_END)
     except UnicodeDecodeError as error:
         raise MalformedError("expected certificates in PEM") from error
     certificates = tuple(b64decode(block.removeprefix(_BEGIN).replace("\n", "")) for block in blocks)
-    if rest or to_pem(*certificates) != data:
+    if to_pem(*certificates) != data:
         raise MalformedError("expected certificates in PEM, in its one spelling")
     return certificates
 
