@@ -13,7 +13,7 @@ ARGS :=
 PYTEST := $(BIN)/pytest --numprocesses $(CORES) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check test-interop test-cluster constraints clean
+.PHONY: help demo test lint check test-interop test-cluster bench constraints clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -40,6 +40,9 @@ lint: $(STAMP)  ## formatting, style, types, layers, docstrings, dead code, spel
 	$(BIN)/codespell
 
 check: lint test  ## what must hold before a commit: lint, and test with its architecture tests
+
+bench: $(STAMP)  ## each program in benchmarks, with its own defaults
+	@set -e; for program in benchmarks/*.py; do echo "== $$program"; $(BIN)/python $$program; done
 
 constraints: $(BIN)/pip  ## resolve the dependencies anew, and pin what was found in constraints.txt
 	@echo 'Resolving (about a minute) ...'
