@@ -27,7 +27,7 @@ class Edge:
     def __init__(self) -> None:
         self.size = 0
         self._entries: list[bytes] = []
-        self._levels: list[list[bytes]] = [[]]
+        self._levels = [_Level()]
 
     @classmethod
     def load(cls, size: int, read: Callable[[Tile], bytes]) -> "Edge":
@@ -41,8 +41,8 @@ class Edge:
         if size % FULL:
             last = tile_at(ENTRIES, size // FULL, size)
             edge._entries = parse_bundle(read(last), last.width)
-        edge._levels = list(_load_levels(size, read))
-        if [merkle.leaf_hash(entry) for entry in edge._entries] != edge._levels[0]:
+        edge._levels = [_Level(hashes) for hashes in _load_levels(size, read)]
+        if [merkle.leaf_hash(entry) for entry in edge._entries] != edge._levels[0].hashes:
             raise ConsistencyError("expected the last bundle to hold the entries of the last tile")
         return edge
 
@@ -58,7 +58,7 @@ class Edge:
         while hashes := size >> 8 * (level + 1):
             numbers = range(hashes - hashes % FULL, hashes)
             tiles = (Tile(level=level, number=number) for number in numbers)
-            edge._levels.append([merkle.perfect_root(parse_hashes(read(tile), tile)) for tile in tiles])
+            edge._levels.append(_Level(merkle.perfect_root(parse_hashes(read(tile), tile)) for tile in tiles))
             level += 1
         return edge
 
@@ -73,36 +73,53 @@ class Edge:
         """Yield the tiles at the edge and the last bundle, as far as they are neither full nor empty."""
         if self._entries:
             yield TileContent(tile_at(ENTRIES, self.size // FULL, self.size), bundle(self._entries))
-        for level, hashes in enumerate(self._levels):
-            if hashes:
-                number = self.size >> 8 * (level + 1)
-                yield TileContent(tile_at(level, number, self.size), b"".join(hashes))
+        for number, level in enumerate(self._levels):
+            if level.hashes:
+                yield TileContent(tile_at(number, self.size >> 8 * (number + 1), self.size), level.content())
 
     def root(self) -> bytes:
         """Return the root of the tree."""
-        above = None
-        for hashes in self._levels:
-            end = len(hashes)
-            for width in (1 << bit for bit in range(8) if end >> bit & 1):
-                subtree = merkle.perfect_root(hashes[end - width : end])
-                above = subtree if above is None else merkle.node_hash(subtree, above)
-                end -= width
-        return merkle.EMPTY_ROOT if above is None else above
+        peaks = [peak for level in reversed(self._levels) for peak in level.peaks]
+        above = peaks.pop() if peaks else merkle.EMPTY_ROOT
+        while peaks:
+            above = merkle.node_hash(peaks.pop(), above)
+        return above
 
     def _push(self, above: bytes) -> Iterator[TileContent]:
         """Add a leaf hash, and to each level above the root of the tile that it filled."""
-        for level, hashes in enumerate(self._levels):
-            hashes.append(above)
-            if len(hashes) < FULL:
+        for number, level in enumerate(self._levels):
+            level.add(above)
+            if len(level.hashes) < FULL:
                 return
-            number = (self.size >> 8 * (level + 1)) - 1
-            if level == 0:
-                yield TileContent(Tile(level=ENTRIES, number=number), bundle(self._entries))
+            tile = Tile(level=number, number=(self.size >> 8 * (number + 1)) - 1)
+            if number == 0:
+                yield TileContent(Tile(level=ENTRIES, number=tile.number), bundle(self._entries))
                 self._entries = []
-            yield TileContent(Tile(level=level, number=number), b"".join(hashes))
-            above = merkle.perfect_root(hashes)
-            hashes.clear()
-        self._levels.append([above])
+            yield TileContent(tile, level.content())
+            above = level.peaks[0]
+            self._levels[number] = _Level()
+        self._levels.append(_Level([above]))
+
+
+class _Level:
+    """The hashes of the partial tile at one level, and the roots of the complete subtrees they form, widest first."""
+
+    def __init__(self, hashes: Iterable[bytes] = ()) -> None:
+        self.hashes: list[bytes] = []
+        self.peaks: list[bytes] = []
+        for digest in hashes:
+            self.add(digest)
+
+    def add(self, digest: bytes) -> None:
+        count = len(self.hashes)
+        self.hashes.append(digest)
+        while count & 1:  # each peak as wide as the new one is joined with it, as in a binary counter
+            digest = merkle.node_hash(self.peaks.pop(), digest)
+            count >>= 1
+        self.peaks.append(digest)
+
+    def content(self) -> bytes:
+        return b"".join(self.hashes)
 
 
 def _load_levels(size: int, read: Callable[[Tile], bytes]) -> Iterator[list[bytes]]:

@@ -5,8 +5,8 @@
     checkpoint, tile/…             what the log publishes, and a web server may serve (tlog-tiles)
     .state/format.json             whose log it is
     .state/journal/…               what is in it, and in which order: everything else is derived from it
-    .state/last-signed             the last checkpoint that was signed
-    .state/tree.json, index/       how far the tiles are built, and which leaf is where
+    .state/tree.json               how far the tree is built, and the last checkpoint that was signed
+    .state/index/                  which leaf is where
     .state/lock, tree-lock         held to append to the journal; held to build the tree, and not taken inside the first
 
 The life of an entry: under ``lock`` it is written to the journal, which gives it its index. Then one process at a time,
@@ -121,14 +121,18 @@ class PosixLog:
 
     def _cover(self, size: int) -> SignedCheckpoint:
         """Return a checkpoint of at least ``size`` entries: another process's, if it was faster."""
-        signed = self._folder.last_signed()
-        if signed and signed.checkpoint.size >= size:
-            return signed
-        with files.locked(self._folder.tree_lock):
-            signed = self._folder.last_signed()
-            if signed and signed.checkpoint.size >= size:
+        while True:
+            signed = self._covering(size)
+            if signed:
                 return signed
-            return integrate(self._folder, self._signing_key)
+            with files.locked_or_waited(self._folder.tree_lock) as held:
+                # Between the look and the lock another process may have come and gone.
+                if held and not self._covering(size):
+                    return integrate(self._folder, self._signing_key)
+
+    def _covering(self, size: int) -> SignedCheckpoint | None:
+        signed = self._folder.state().signed
+        return signed if signed and signed.checkpoint.size >= size else None
 
     def _receipts(self, indices: Sequence[int], leaves: Sequence[bytes], signed: SignedCheckpoint) -> list[Receipt]:
         """Return a receipt for each of ``leaves``, off the tiles that everybody sees, after a look at it."""

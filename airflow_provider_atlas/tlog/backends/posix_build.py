@@ -49,7 +49,7 @@ def integrate(folder: LogFolder, key: Ed25519PrivateKey) -> SignedCheckpoint:
     # Full tiles are durable and all tiles are in place, so the checkpoint may be seen.
     folder.publish(signed)
     folder.tiles.collect(full)
-    folder.save(TreeState(position=end, root=checkpoint.root, boot=files.boot_id()))
+    folder.save(TreeState(position=end, signed=signed, boot=files.boot_id()))
     return signed
 
 
@@ -66,16 +66,18 @@ def recover(folder: LogFolder, *, whole: bool) -> None:
         files.refuse_network(folder.path)
         folder.journal.sync()  # what only the memory of the machine has must not be built upon
         last = folder.journal.last_checkpoint()
-        found = [folder.published(), folder.verified(folder.last_signed()), _journaled(folder, last)]
-        signed = [checkpoint for checkpoint in found if checkpoint]
+        known = folder.remembered()
+        found = (folder.published(), _journaled(folder, last), folder.verified(known.signed if known else None))
+        signed = max(filter(None, found), key=lambda signed: signed.checkpoint.size, default=None)
         durable = 0 if whole or last is None else last.first
-        state = _derive(folder, durable, _claims(folder, [checkpoint for checkpoint, _ in signed]))
-        if whole or not folder.index.is_whole(state.size):
-            folder.index.rebuild(_indexed(folder, state.size))
+        claims = _claims(folder, [signed.checkpoint for signed in found if signed])
+        position = _derive(folder, durable, claims)
+        if whole or not folder.index.is_whole(position.size):
+            folder.index.rebuild(_indexed(folder, position.size))
         if signed:
-            folder.publish(max(signed, key=lambda found: found.checkpoint.size))
+            folder.publish(signed)
         # A crash up to here leaves the old tree.json, or none, and the next process begins again.
-        folder.save(state)
+        folder.save(TreeState(position=position, signed=signed, boot=files.boot_id()))
 
 
 def _edge(folder: LogFolder, state: TreeState) -> Edge:
@@ -91,10 +93,7 @@ def _edge(folder: LogFolder, state: TreeState) -> Edge:
 
 def _signed_before(folder: LogFolder, state: TreeState) -> Iterator[Checkpoint]:
     """Yield what the log remembers to have signed, and what it shows: who rolled one back may have left the other."""
-    before = folder.last_signed()
-    if (before.checkpoint.size if before else 0) < state.size:
-        raise UnderivedError(folder.path, whole=False)  # tree.json is written after last-signed
-    for signed in (before, folder.published(before)):
+    for signed in (state.signed, folder.published(state.signed)):
         if signed:
             yield signed.checkpoint
 
@@ -165,7 +164,7 @@ def _commit(folder: LogFolder, signed: SignedCheckpoint, end: Position, *, durab
     files.sync(segment)
 
 
-def _derive(folder: LogFolder, durable: int, claims: dict[int, bytes]) -> TreeState:
+def _derive(folder: LogFolder, durable: int, claims: dict[int, bytes]) -> Position:
     """Make again the tiles over what was signed: from the last durable bundle on or, if that fails, all of them."""
     start = durable // FULL * FULL
     try:
@@ -176,7 +175,7 @@ def _derive(folder: LogFolder, durable: int, claims: dict[int, bytes]) -> TreeSt
     return _derive_from(folder, 0, claims)
 
 
-def _derive_from(folder: LogFolder, start: int, claims: dict[int, bytes]) -> TreeState:
+def _derive_from(folder: LogFolder, start: int, claims: dict[int, bytes]) -> Position:
     size = max(claims, default=0)
     edge = Edge.above(start, folder.tiles.read)
     position = folder.journal.seek(start)
@@ -189,16 +188,15 @@ def _derive_from(folder: LogFolder, start: int, claims: dict[int, bytes]) -> Tre
     if edge.size != size:
         raise ConsistencyError(_ROLLED_BACK.format(folder.path, size))
     _prove(folder, claims)
-    return TreeState(position=position, root=edge.root(), boot=files.boot_id())
+    return position
 
 
 def _is_ready(folder: LogFolder) -> bool:
     try:
-        state = folder.state()
+        folder.state()
     except UnderivedError:
         return False
-    before = folder.last_signed()
-    return (before.checkpoint.size if before else 0) >= state.size
+    return True
 
 
 def _leaves(records: Iterable[Record], first: int) -> Iterator[tuple[bytes, int]]:

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from airflow_provider_atlas.errors import ConfigError, LogError, MalformedError, SignatureError
-from airflow_provider_atlas.tlog import merkle
 from airflow_provider_atlas.tlog.backends import posix_files as files
 from airflow_provider_atlas.tlog.backends.posix_index import LeafIndex
 from airflow_provider_atlas.tlog.backends.posix_journal import START, Journal
@@ -43,22 +42,20 @@ class LogFolder:
     def state(self) -> TreeState:
         """Return how far the tree is built.
 
-        Raises UnderivedError when this machine does not know: after it was started anew, or when the file is gone.
+        Raises UnderivedError when this machine does not know: after it was started anew, or when the file is gone. A
+        reader who holds no lock may see it torn; recovery waits for the writer, and finds nothing to do.
         """
-        try:
-            state = TreeState.parse(files.read(f"{self.state_path}/tree.json") or b"")
-        except MalformedError as error:
-            raise UnderivedError(self.path, whole=False) from error
-        if state.boot is None or state.boot != files.boot_id() or not self.index.exists():
+        state = self.remembered()
+        if state is None or state.boot is None or state.boot != files.boot_id() or not self.index.exists():
             raise UnderivedError(self.path, whole=False)
         return state
 
-    def last_signed(self) -> SignedCheckpoint | None:
-        """Return the last checkpoint that was signed, as the log remembers it, or None when it does not."""
+    def remembered(self) -> TreeState | None:
+        """Return what the log knew last, in this boot or in an earlier one, or None when it cannot be read."""
         try:
-            return SignedCheckpoint.parse(files.read(f"{self.state_path}/last-signed") or b"")
+            return TreeState.parse(files.read(f"{self.state_path}/tree.json") or b"")
         except MalformedError:
-            return None  # a power failure tore it: the journal has it too
+            return None
 
     def published(self, known: SignedCheckpoint | None = None) -> SignedCheckpoint | None:
         """Return the checkpoint that the log publishes, or None when there is none that its key verifies.
@@ -83,16 +80,12 @@ class LogFolder:
         return signed
 
     def publish(self, signed: SignedCheckpoint) -> None:
-        """Let the world see ``signed``, whose tiles are there. It is remembered before it is shown."""
-        content = signed.note.to_bytes()
-        spare = f"{self.state_path}/spare"
-        files.replace(f"{self.state_path}/last-signed", content, spare, mode=files.PRIVATE)
-        files.replace(f"{self.path}/checkpoint", content, spare)
+        """Let the world see ``signed``, whose tiles are in place."""
+        files.replace(f"{self.path}/checkpoint", signed.note.to_bytes(), f"{self.state_path}/spare")
 
     def save(self, state: TreeState) -> None:
         """Remember that the tree is built up to ``state``."""
-        spare = f"{self.state_path}/spare"
-        files.replace(f"{self.state_path}/tree.json", state.to_bytes(), spare, mode=files.PRIVATE)
+        files.overwrite(f"{self.state_path}/tree.json", state.to_bytes())
 
 
 def open_folder(path: Path, key: VerifierKey, *, create: bool) -> LogFolder:
@@ -134,7 +127,7 @@ def _create(folder: LogFolder) -> bytes:
             return made
         folder.journal.create()
         folder.index.create()
-        folder.save(TreeState(position=START, root=merkle.EMPTY_ROOT, boot=files.boot_id()))
+        folder.save(TreeState(position=START, signed=None, boot=files.boot_id()))
         content = Format(origin=folder.key.name, key=folder.key, created=datetime.now(UTC)).to_bytes()
         # A crash before this line leaves an empty folder to whoever comes next; after it, a log.
         files.replace(path, content, f"{folder.state_path}/spare", durable=True)

@@ -1,21 +1,22 @@
-"""What a log in a folder knows of itself: whose it is (``format.json``), and how far its tree is built (``tree.json``).
+r"""What a log in a folder knows of itself: whose it is (``format.json``), how far its tree is built (``tree.json``).
 
 ::
 
     {"created":"2026-01-31T12:00:00.000000Z","origin":"example.com/log","version":1,"vkey":"example.com/log+…"}
-    {"boot":"4f2c…","journal":{"check":1,"offset":532,"segment":0},"root":"<base64>","size":3}
+    {"boot":"4f2c…","check":99,"journal":{"check":1,"offset":532,"segment":0},"signed":"example.com/log\n3\n…"}
 
 ``format.json`` is written once and is durable. ``tree.json`` is a memory of the running machine, named by its boot id:
-after a power failure neither it nor the files it speaks of need be whole, so it is believed only in the same boot.
+after a power failure neither it nor the files it speaks of need be whole, so it is believed only in the same boot. It
+is written over in place, padded to one page, so its ``check`` (CRC-32 of the rest) tells a reader who came too early.
 """
 
+import zlib
 from dataclasses import dataclass
 from datetime import datetime
 
 from airflow_provider_atlas.encoding import (
     Fields,
-    b64decode,
-    b64encode,
+    JsonObject,
     canonical_json,
     format_time,
     parse_canonical_json,
@@ -23,9 +24,13 @@ from airflow_provider_atlas.encoding import (
 )
 from airflow_provider_atlas.errors import MalformedError
 from airflow_provider_atlas.tlog.backends.posix_journal import Position
+from airflow_provider_atlas.tlog.checkpoint import SignedCheckpoint
+from airflow_provider_atlas.tlog.merkle import EMPTY_ROOT
 from airflow_provider_atlas.tlog.note import VerifierKey
 
 VERSION = 1
+
+_PAGE = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +62,14 @@ class Format:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TreeState:
-    """How far the tree is built: ``root`` (32 bytes) over the entries of the journal before ``position``.
+    """How far the tree is built: over the entries of the journal before ``position``, which ``signed`` covers.
 
-    ``boot`` tells in which boot of which machine; without it, the state is not to be believed.
+    ``signed`` is the last checkpoint that the log signed, None as long as it is empty. ``boot`` tells in which boot of
+    which machine this was so; without it, the state is not to be believed.
     """
 
     position: Position
-    root: bytes
+    signed: SignedCheckpoint | None
     boot: str | None
 
     @property
@@ -71,22 +77,35 @@ class TreeState:
         """The number of entries in the tree."""
         return self.position.size
 
+    @property
+    def root(self) -> bytes:
+        """The root of the tree, 32 bytes."""
+        return self.signed.checkpoint.root if self.signed else EMPTY_ROOT
+
     @classmethod
     def parse(cls, data: bytes) -> "TreeState":
-        """Return the state in ``data``. Raises MalformedError when it is none."""
+        """Return the state in ``data``. Raises MalformedError when it is none, or is torn."""
         fields = Fields(parse_json(data), "tree.json")
+        boot, note = fields.optional("boot", fields.text), fields.optional("signed", fields.text)
+        signed = SignedCheckpoint.parse(note.encode()) if note else None
         journal = fields.fields("journal")
-        size = fields.integer("size")
-        position = Position(journal.integer("segment"), journal.integer("offset"), size, journal.integer("check"))
-        state = cls(position=position, root=b64decode(fields.text("root")), boot=fields.optional("boot", fields.text))
-        journal.end()
-        fields.end()
-        if min(position) < 0 or position.check >= 1 << 32:
-            raise MalformedError("expected a place in the journal in tree.json")
+        position = Position(
+            segment=journal.integer("segment"),
+            offset=journal.integer("offset"),
+            size=signed.checkpoint.size if signed else 0,
+            check=journal.integer("check"),
+        )
+        state = cls(position=position, signed=signed, boot=boot)
+        if fields.integer("check") != zlib.crc32(canonical_json(state._fields())):
+            raise MalformedError("expected tree.json to be whole")
         return state
 
     def to_bytes(self) -> bytes:
-        """Return the state as JSON."""
-        segment, offset, size, check = self.position
-        journal = {"check": check, "offset": offset, "segment": segment}
-        return canonical_json({"boot": self.boot, "journal": journal, "root": b64encode(self.root), "size": size})
+        """Return the state as JSON, padded to a page."""
+        fields = self._fields()
+        return canonical_json({**fields, "check": zlib.crc32(canonical_json(fields))}).ljust(_PAGE, b"\n")
+
+    def _fields(self) -> JsonObject:
+        segment, offset, _, check = self.position
+        note = self.signed.note.to_bytes().decode() if self.signed else None
+        return {"boot": self.boot, "journal": {"check": check, "offset": offset, "segment": segment}, "signed": note}
