@@ -18,7 +18,8 @@ _SPELLING = {byte: chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte
 _URI = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]+):(?P<rest>(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+)\Z"
 )
-_FILE = re.compile(r"(?://(?i:localhost)?)?(?P<path>/[^?#]*)\Z")
+# Two slashes begin a host, which is nobody or this one.
+_FILE = re.compile(r"(?://(?i:localhost)?(?=/)|(?!//))(?P<path>/[^?#]*)\Z")
 _PASSWORD = re.compile(r"//[^/?#]*:[^/?#]*@")
 
 

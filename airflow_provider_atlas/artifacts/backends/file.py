@@ -8,6 +8,7 @@ A link at the URI itself is followed. Inside a directory, a link to a file insid
 other is refused, since what it leads to could change without the directory, and so are pipes, sockets and devices.
 """
 
+import errno
 import hashlib
 import os
 import stat
@@ -107,7 +108,11 @@ def _artifact(uri: str, snapshot: _Snapshot, digests: Mapping[bytes, str]) -> Ar
 
 
 def _check_unchanged(path: bytes, snapshot: _Snapshot) -> None:
-    if _look(path) != snapshot:
+    try:
+        again = _look(path)
+    except CaptureError as error:  # what is refused now was not there before
+        raise _ChangedError from error
+    if again != snapshot:
         raise _ChangedError
 
 
@@ -210,10 +215,19 @@ def _run(work: Callable[[], None], *, threads: int) -> None:
 
 
 def _hash(path: bytes, expected: _Identity) -> str:
-    with open(os.open(path, _READ), "rb", buffering=0) as file:
+    with open(_open(path), "rb", buffering=0) as file:
         if _Identity.of(os.fstat(file.fileno())) != expected:
             raise _ChangedError
         return _hash_small(file, expected) if expected.size <= _SMALL_FILE else _hash_large(file)
+
+
+def _open(path: bytes) -> int:
+    try:
+        return os.open(path, _READ)
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link, where a file was
+            raise _ChangedError from error
+        raise
 
 
 def _hash_small(file: FileIO, expected: _Identity) -> str:
