@@ -52,19 +52,28 @@ class TrustedSigner:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptedTee:
+    """Reference values, and the development roots (SHA-256 of the certificate, hex) that they are accepted under.
+
+    The roots belong to these values alone: what one simulator measures is nothing to another.
+    """
+
+    reference: ReferenceValues
+    development_roots: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """A policy as parsed; ``sha256`` (hex) is of the bytes it was parsed from, so that a report names exactly them.
 
-    ``references`` are the TEEs that are accepted, each with its reference values; none means that evidence is not
-    asked for. With ``evidence_required`` a record without evidence fails.
+    ``tees`` are those that are accepted; none means that evidence is not asked for. With ``evidence_required`` a record without evidence fails.
     """
 
     name: str
     sha256: str
     signers: Sequence[TrustedSigner]
     logs: Sequence[TrustedLog]
-    references: Sequence[ReferenceValues]
-    development_roots: frozenset[str]
+    tees: Sequence[AcceptedTee]
     evidence_required: bool
     start_required: bool
     manifest_required: bool
@@ -86,7 +95,6 @@ class Policy:
     @classmethod
     def _of(cls, document: Mapping[str, Any], sha256: str) -> "Policy":
         tee, records = document.get("tee", {}), document.get("records", {})
-        accepted = tee.get("accept", [])
         return cls(
             name=document["name"],
             sha256=sha256,
@@ -95,13 +103,17 @@ class Policy:
                 for item in document["signers"]
             ],
             logs=[TrustedLog(origin=item["origin"], key=VerifierKey.parse(item["key"])) for item in document["logs"]],
-            references=[_reference(item) for item in accepted],
-            development_roots=frozenset(root for item in accepted for root in item.get("development_roots", [])),
+            tees=[_accepted(item) for item in tee.get("accept", [])],
             evidence_required=tee.get("evidence") == "required",
             start_required=records.get("start", "optional") == "required",
             manifest_required=records.get("manifest", "required") == "required",
             artifacts=cast("ArtifactDemand", document.get("artifacts", "present")),
         )
+
+    @property
+    def development_roots(self) -> frozenset[str]:
+        """Every development root that some TEE is accepted under."""
+        return frozenset(root for tee in self.tees for root in tee.development_roots)
 
     def signer(self, key: PublicKey) -> TrustedSigner | None:
         """Return who ``key`` is to this policy, or None for a stranger."""
@@ -112,13 +124,15 @@ class Policy:
         return next((log for log in self.logs if log.origin == origin), None)
 
 
-def _reference(item: Mapping[str, Any]) -> ReferenceValues:
-    return ReferenceValues(
+def _accepted(item: Mapping[str, Any]) -> AcceptedTee:
+    roots = frozenset(item.get("development_roots", []))
+    reference = ReferenceValues(
         tees=frozenset({item["tee"]}),
         measurements={name: frozenset(values) for name, values in item["measurements"].items()},
         tcb_status=frozenset(item.get("tcb_status", ["UpToDate"])),
-        allow_development=bool(item.get("development_roots")),
+        allow_development=bool(roots),
     )
+    return AcceptedTee(reference=reference, development_roots=roots)
 
 
 def _load(content: bytes) -> Mapping[str, Any]:

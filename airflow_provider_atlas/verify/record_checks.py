@@ -109,9 +109,12 @@ def check_binding(bundle: AttestationBundle, link: Link, claims: Claims) -> None
 def check_appraisal(claims: Claims, judge: Judge) -> None:
     """5: the measurements and the TCB are what one of the policy's references accepts."""
     reasons: list[str] = []
-    for reference in judge.policy.references:
+    for accepted in judge.policy.tees:
+        if claims.development and claims.root_sha256 not in accepted.development_roots:
+            reasons.append(f"expected a root of the reference, not the development root {claims.root_sha256}")
+            continue
         try:
-            appraise(claims, reference)
+            appraise(claims, accepted.reference)
         except AppraisalError as error:
             reasons.append(str(error))
         else:

@@ -173,6 +173,17 @@ def test_a_measurement_that_is_no_reference_value_is_refused(run: AttestedRun) -
     assert _answers(report, 3) == _answers(report, 4) == {"passed"}
 
 
+def test_one_simulators_root_does_not_serve_anothers_measurements(run: AttestedRun, tmp_path: Path) -> None:
+    other = yaml.safe_load(AttestedRun(tmp_path / "stranger").policy_document())["tee"]["accept"][0]
+    tee = yaml.safe_load(run.complete().policy_document())["tee"]
+    own = tee["accept"][0]
+    tee["accept"] = [
+        {**own, "measurements": {"mrtd": ["00" * 48]}},
+        {**own, "development_roots": other["development_roots"]},
+    ]
+    assert outcome_of(run.verify(_edited(run, tee=tee)))["appraisal"] == "failed"
+
+
 def test_a_receipt_of_another_record_proves_nothing(run: AttestedRun) -> None:
     run.complete()
     first, second = (run.run_folder / "tasks" / step / "1.bundle.json" for step in ("ingest", "publish"))
