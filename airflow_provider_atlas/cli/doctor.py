@@ -10,7 +10,6 @@ from airflow_provider_atlas.cli.arguments import add_json, read_file
 from airflow_provider_atlas.cli.deployment import add_home, settings_of
 from airflow_provider_atlas.cli.output import Output
 from airflow_provider_atlas.errors import AtlasError, ConfigError
-from airflow_provider_atlas.report.visible import visible
 from airflow_provider_atlas.settings import Settings, path_of
 from airflow_provider_atlas.verify.policy import Policy
 
@@ -47,7 +46,7 @@ def run(options: Namespace) -> int:
     )
     results = [(name, *_asked(check, settings)) for name, check in checks]
     for name, well, words in results:
-        output.people.print(f"{'ok     ' if well else 'problem'}  {name:<8}  {visible(words)}", soft_wrap=True)
+        output.say(f"{'ok     ' if well else 'problem'}  {name:<8}  {words}")
     output.document({"checks": [{"name": name, "ok": well, "detail": words} for name, well, words in results]})
     return 0 if all(well for _, well, _ in results) else 2
 

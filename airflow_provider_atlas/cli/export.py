@@ -4,8 +4,11 @@ import shlex
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]  # public, and not said to be
 
 from airflow_provider_atlas import wiring
@@ -49,7 +52,7 @@ def configure(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Export a run, and say how to check what was written."""
     output = Output(json=options.json)
-    signer = _layout_signer(options.key, output)
+    key = _owner_key(options.key, output)
     records = load_run(wiring.open_run(str(run_folder(options))))
     pipeline, chosen = _whole(records)
     steps = [_step(record) for record in chosen]
@@ -59,8 +62,8 @@ def run(options: Namespace) -> int:
     # The layout last: a folder whose export was cut short has none, and verifies as nothing.
     for name, envelope in links.items():
         write_file(folder / name, envelope.to_bytes())
-    write_file(folder / LAYOUT_KEY, signer.public_key.keyval["public"].encode("ascii"))
-    write_file(folder / LAYOUT, _signed(payload, signer).to_bytes())
+    write_file(folder / LAYOUT_KEY, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    write_file(folder / LAYOUT, _signed(payload, CryptoSigner(key)).to_bytes())
     _report(output, str(folder), sorted(links), {record.bundle.public_key.sha256 for record in chosen})
     return 0
 
@@ -86,18 +89,20 @@ def _step(record: Record) -> RunStep:
     return RunStep(name=path_segment(record.link.name), link=record.link, keyid=key.keyid, pem=key.pem, scheme=SCHEME)
 
 
-def _layout_signer(path: str | None, output: Output) -> CryptoSigner:
+def _owner_key(path: str | None, output: Output) -> Any:  # noqa: ANN401 - cryptography's, of whatever kind it is
     if path is None:
-        output.aside.print("No --key was given: a key made for this layout alone signs it, and is then forgotten.")
-        return CryptoSigner.generate_ecdsa()
+        output.remark("No --key was given: a key made for this layout alone signs it, and is then forgotten.")
+        return ec.generate_private_key(ec.SECP256R1())
     content = read_file(path, "the key")
     try:
-        return CryptoSigner(load_pem_private_key(content, password=None))
-    except (ValueError, TypeError) as error:
+        key = load_pem_private_key(content, password=None)
+        CryptoSigner(key)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         # The libraries' own words could quote the file.
         raise ConfigError(
-            f"cannot use the key {path}: expected a private key in PEM without a passphrase (P-256, Ed25519 or RSA)"
+            f"cannot use the key {path}: expected a private key in PEM without a passphrase (ECDSA, Ed25519 or RSA)"
         ) from error
+    return key
 
 
 def _signed(payload: bytes, signer: CryptoSigner) -> Envelope:
@@ -126,9 +131,9 @@ def _report(output: Output, folder: str, links: Sequence[str], signers: set[str]
         "signers": sorted(signers),
         "verify": command,
     }
-    output.people.print(f"{len(links)} links and their layout are in {folder}. Check them with", soft_wrap=True)
-    output.people.print(f"  {command}", soft_wrap=True)
-    output.people.print("The layout trusts whoever signed the records; see that your policy trusts the same:")
+    output.say(f"{len(links)} links and their layout are in {folder}. Check them with")
+    output.say(f"  {command}")
+    output.say("The layout trusts whoever signed the records; see that your policy trusts the same:")
     for signer in sorted(signers):
-        output.people.print(f"  {signer}")
+        output.say(f"  {signer}")
     output.document(document)

@@ -33,6 +33,6 @@ def run(options: Namespace) -> int:
     except MalformedError as error:
         raise MalformedError(f"{options.file}: {error}") from error
     output.facts(description)
-    output.people.print("Nothing of this was verified: it is what the file says of itself.")
+    output.say("Nothing of this was verified: it is what the file says of itself.")
     output.document(description)
     return 0

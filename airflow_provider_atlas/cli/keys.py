@@ -58,6 +58,6 @@ def public_key(path: str) -> PublicKey:
 def _show(key: PublicKey, output: Output, path: str) -> int:
     names = {"file": path, "sha256": key.sha256, "keyid": key.keyid, "scheme": SCHEME}
     output.facts(names)
-    output.people.print(key.pem, end="")
+    output.say(*key.pem.splitlines())
     output.document({**names, "public_key": key.pem})
     return 0

@@ -9,7 +9,6 @@ from airflow_provider_atlas.cli.deployment import add_home, settings_of
 from airflow_provider_atlas.cli.output import Output
 from airflow_provider_atlas.encoding import JsonObject
 from airflow_provider_atlas.errors import ConfigError, MalformedError
-from airflow_provider_atlas.report.visible import visible
 from airflow_provider_atlas.tlog.note import VerifierKey
 
 _EXAMPLE = """\
@@ -57,7 +56,7 @@ def audit(options: Namespace) -> int:
         "root": checkpoint.root.hex(),
         "tiles": tiles,
     }
-    output.people.print("The log is what its checkpoint signs.")
+    output.say("The log is what its checkpoint signs.")
     output.facts(document)
     output.document(document)
     return 0
@@ -69,8 +68,8 @@ def drain(options: Namespace) -> int:
     worker = wiring.worker(settings_of(options))
     done, problems = drain_spool(worker.spool, worker.sealer, worker.archive, at_most=options.at_most)
     left = len(worker.spool.names())
-    output.people.print(f"{done} records were finished, {left} wait")
+    output.say(f"{done} records were finished, {left} wait")
     for problem in problems:
-        output.people.print(f"  {visible(problem)}", soft_wrap=True)
+        output.say(f"  {problem}")
     output.document({"finished": done, "waiting": left, "problems": list(problems)})
     return 3 if left else 0

@@ -21,26 +21,39 @@ class Output:
         """Where an answer goes that people read: standard output, or standard error when JSON goes there."""
         return _console(to_stderr=self._json)
 
-    @cached_property
-    def aside(self) -> Console:
-        """Where progress and remarks go: standard error."""
-        return _console(to_stderr=True)
+    def say(self, *lines: str) -> None:
+        """Write ``lines`` for people, safe to look at, wrapped by the terminal alone."""
+        for line in lines:
+            self.people.print(visible(line), soft_wrap=True)
+
+    def remark(self, line: str) -> None:
+        """Write ``line`` to standard error, whatever goes to standard output."""
+        _console(to_stderr=True).print(visible(line), soft_wrap=True)
 
     def document(self, content: bytes | JsonObject) -> None:
         """Write the command's JSON document, and a newline; nothing unless ``--json`` asked for it."""
         if self._json:
-            sys.stdout.flush()
-            sys.stdout.buffer.write((content if isinstance(content, bytes) else canonical_json(content)) + b"\n")
-            sys.stdout.buffer.flush()
+            self.write((content if isinstance(content, bytes) else canonical_json(content)) + b"\n")
+
+    def write(self, content: bytes) -> None:
+        """Write ``content`` to standard output as it is."""
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
 
     def facts(self, value: JsonObject) -> None:
         """Write ``value`` for people: a line for each fact, indented as it is nested, safe to look at."""
-        for line in _lines(value, 0):
-            self.people.print(line, soft_wrap=True)
+        self.say(*_lines(value, 0))
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        # rich would end the process with 1, which says that something was verified and is wrong.
+        raise BrokenPipeError
 
 
 def _console(*, to_stderr: bool) -> Console:
-    return Console(stderr=to_stderr, highlight=False, markup=False, emoji=False)
+    return _Console(stderr=to_stderr, highlight=False, markup=False, emoji=False)
 
 
 def _lines(value: JsonObject, depth: int) -> list[str]:

@@ -50,12 +50,10 @@ def init(options: Namespace) -> int:
     content = _starting(options)
     Policy.parse(content)
     if options.out is None:
-        output.people.print(content.decode("utf-8"), end="", soft_wrap=True)
+        output.write(content)
         return 0
     write_file(Path(options.out), content)
-    output.aside.print(
-        f"{options.out} trusts what it names and nothing else; read it before you use it", soft_wrap=True
-    )
+    output.remark(f"{options.out} trusts what it names and nothing else; read it before you use it")
     return 0
 
 

@@ -58,13 +58,13 @@ def describe_policy(policy: Policy) -> JsonObject:
         "evidence": "required" if policy.evidence_required else "optional",
         "accepted_tees": [
             {
-                "tees": sorted(reference.tees),
-                "tcb_status": sorted(reference.tcb_status),
-                "measurements": {name: sorted(values) for name, values in reference.measurements.items()},
+                "tees": sorted(accepted.reference.tees),
+                "tcb_status": sorted(accepted.reference.tcb_status),
+                "measurements": {name: sorted(values) for name, values in accepted.reference.measurements.items()},
+                "development_roots": sorted(accepted.development_roots),
             }
-            for reference in policy.references
+            for accepted in policy.tees
         ],
-        "development_roots": sorted(policy.development_roots),
         "start": "required" if policy.start_required else "optional",
         "manifest": "required" if policy.manifest_required else "optional",
         "artifacts": policy.artifacts,
@@ -72,7 +72,10 @@ def describe_policy(policy: Policy) -> JsonObject:
 
 
 def _json(content: bytes) -> JsonObject:
-    value = parse_json(content)
+    try:
+        value = parse_json(content)
+    except MalformedError as error:
+        raise MalformedError(f"{error}; it begins as JSON, and is cut short or damaged") from error
     match value:
         case {"mediaType": str(kind)} if kind == MEDIA_TYPE:
             return _bundle(AttestationBundle.parse(content))

@@ -42,7 +42,7 @@ def run(options: Namespace) -> int:
     print_report(report, output.people)
     if options.html is not None:
         write_html(report, Path(options.html))
-        output.people.print(f"  {options.html}", soft_wrap=True)
+        output.say(f"  {options.html}")
     output.document(report.to_bytes())
     return report.exit_code
 
