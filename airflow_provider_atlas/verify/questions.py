@@ -95,7 +95,7 @@ _ALL = (
         number=13,
         name="outcome",
         question="Did every task end well, and was no state set by hand?",
-        failure="A task failed or was skipped, or a person set a state that no record supports.",
+        failure="A task or the run failed, or somebody set a state that no record supports.",
     ),
 )
 

@@ -91,7 +91,7 @@ def test_records_of_one_kind_of_machine_are_told_together():
     assert len(machine.subjects) == 52
     mixed = sample_reports.good()
     mixed = replace(mixed, records=[*mixed.records, replace(mixed.records[0], tee=sample_reports.SIMULATED)])
-    assert [machine.tee.assurance for machine in summary.machines(mixed)] == ["hardware", "development"]
+    assert [machine.tee.assurance for machine in summary.machines(mixed)] == ["standard", "development"]
 
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "b"]), st.integers(0, 30), st.sampled_from(["", " try 1", " try 2"]))))

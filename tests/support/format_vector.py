@@ -1,0 +1,223 @@
+"""Makes ``tests/vectors/format-v1``: one small run in every format of version 1, as ``docs/format.md`` shows it.
+
+Run it as ``python -m tests.support.format_vector FOLDER`` when a format gets a new version, for a folder of that
+version. The folder of a version that was released is never made again: what it holds must verify for ever.
+"""
+
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from airflow_provider_atlas import wiring
+from airflow_provider_atlas.artifacts.archive import MANIFEST, record_path, run_path
+from airflow_provider_atlas.artifacts.manifest import Manifest, ManifestEntry
+from airflow_provider_atlas.artifacts.store import Artifact
+from airflow_provider_atlas.attest.execution import (
+    Recorded,
+    Started,
+    Surroundings,
+    Upstream,
+    beacon_of,
+    begin,
+    commitment,
+    finish,
+    with_start,
+)
+from airflow_provider_atlas.attest.pending import Attachments, PendingRecord, keep
+from airflow_provider_atlas.bundle import AttestationBundle
+from airflow_provider_atlas.encoding import JsonObject, canonical_json, parse_time, sha256_hex
+from airflow_provider_atlas.errors import MissingError
+from airflow_provider_atlas.intoto.environment import CodeIdentity, Platform, RecordReference, Unmeasured
+from airflow_provider_atlas.intoto.link import Link, Outcome
+from airflow_provider_atlas.intoto.pipeline import Pipeline, PipelineTask
+from airflow_provider_atlas.intoto.run_manifest import ManifestInstance, RunManifest
+from airflow_provider_atlas.intoto.task_run import UNMAPPED, TaskRun
+from airflow_provider_atlas.settings import Settings
+from airflow_provider_atlas.verify.policy import Policy
+
+DEPLOYMENT, DAG_ID, RUN_ID = "production", "churn", "manual__2026-11-24T12:00:00+00:00"
+BEGAN = parse_time("2026-11-24T12:00:00.000000Z")
+JUDGED = parse_time("2026-11-24T13:00:00.000000Z")
+
+_OPERATOR = "airflow.providers.standard.decorators.python._PythonDecoratedOperator"
+_PIPELINE = Pipeline(
+    dag_id=DAG_ID,
+    tasks={
+        "split": PipelineTask(operator=_OPERATOR, upstream=(), mapped=False, empty=False, waits=True),
+        "train": PipelineTask(operator=_OPERATOR, upstream=("split",), mapped=True, empty=False, waits=True),
+    },
+)
+_MODEL = Manifest.of(
+    ManifestEntry(path=path, sha256=sha256_hex(content), size=len(content))
+    for path, content in {"config.json": b"{}\n", "weights/0.bin": b"\x00\x01"}.items()
+)
+_CODE = Manifest.of([ManifestEntry(path="churn.py", sha256=sha256_hex(b"# a DAG\n"), size=8)])
+_FILES = {
+    "file:///srv/churn/customers.csv": b"id,left\n1,0\n2,1\n",
+    "file:///srv/churn/train.csv": b"1,0\n",
+    "file:///srv/churn/test.csv": b"2,1\n",
+}
+_PUSHED = sha256_hex(canonical_json(["file:///srv/churn/train.csv"]))
+_TOLD: JsonObject = {"op_kwargs": {"rate": 0.1, "token": "***"}, "params": {"seed": 7}}
+
+
+class _Contents:
+    """A store of the files above, wherever they are said to be."""
+
+    def describe(self, uri: str) -> Artifact:
+        if uri == "file:///srv/churn/model":
+            return Artifact(uri=uri, sha256=_MODEL.sha256, size=_MODEL.size, kind="directory", manifest=_MODEL)
+        if uri not in _FILES:
+            raise MissingError(f"there is nothing at {uri}")
+        return Artifact(uri=uri, sha256=sha256_hex(_FILES[uri]), size=len(_FILES[uri]), kind="file")
+
+
+class _Run:
+    def __init__(self, folder: Path, home: Path) -> None:
+        self.settings = Settings.parse(
+            {
+                "deployment": DEPLOYMENT,
+                "attester": f"simulated:{home}/tee",
+                "archive": f"file:{folder}/archive",
+                "log_origin": "atlas.example.org/log",
+            },
+            home=str(home),
+        )
+        self.worker = wiring.worker(self.settings)
+        self.archive, self.sealer = self.worker.archive, self.worker.sealer
+        self.done: list[tuple[Link, AttestationBundle]] = []
+        self.clock = BEGAN
+
+    def record(
+        self, task_id: str, inputs: Sequence[str], recorded: Recorded, *, map_index: int = UNMAPPED, start: bool
+    ) -> None:
+        salts = {name: bytes([number]) * 16 for number, name in enumerate(_TOLD, start=1)}
+        openings = {name: {"salt": salts[name].hex(), "value": value} for name, value in _TOLD.items()}
+        started = begin(
+            self._surroundings(task_id, map_index, {name: commitment(_TOLD[name], salts[name]) for name in _TOLD}),
+            inputs=inputs,
+            store=_Contents(),
+            upstream=[Upstream(reference=_reference(*done), products=done[0].products) for done in self.done],
+            now=self._tick(),
+        )
+        begun = self._declare_start(started) if start else None
+        if begun:
+            started = with_start(started, begun.envelopes["start"].sha256, begun.receipts["start"].index)
+        link = finish(started, recorded, now=self._tick())
+        bundle = self.sealer.enter(self.sealer.vouch(link, begun))
+        attachments = Attachments(
+            pipeline=_PIPELINE.to_bytes(),
+            openings=canonical_json(openings),
+            blobs=[_CODE.to_bytes(), _MODEL.to_bytes()],
+        )
+        keep(PendingRecord(link=link, attachments=attachments, bundle=bundle), self.archive)
+        self.done.append((link, bundle))
+
+    def _declare_start(self, started: Started) -> AttestationBundle:
+        begun = self.sealer.enter(self.sealer.declare("start", started.statement()))
+        run = started.surroundings.run
+        path = record_path(DAG_ID, RUN_ID, run.step, f"{run.try_number}.start.json")
+        self.archive.put(path, begun.to_bytes())
+        return begun
+
+    def end(self) -> None:
+        manifest = RunManifest(
+            deployment=DEPLOYMENT,
+            dag_id=DAG_ID,
+            run_id=RUN_ID,
+            state="success",
+            finished=self._tick(),
+            pipeline_sha256=_PIPELINE.sha256,
+            instances=[_instance(link, bundle) for link, bundle in self.done],
+        )
+        bundle = self.sealer.enter(self.sealer.declare("manifest", manifest.to_statement()))
+        self.archive.put((*run_path(DAG_ID, RUN_ID), MANIFEST), bundle.to_bytes())
+
+    def _surroundings(self, task_id: str, map_index: int, parameters: Mapping[str, str]) -> Surroundings:
+        return Surroundings(
+            run=TaskRun(
+                deployment=DEPLOYMENT,
+                dag_id=DAG_ID,
+                run_id=RUN_ID,
+                task_id=task_id,
+                map_index=map_index,
+                try_number=1,
+                ti_id=f"019ab59a-4c00-7000-8000-00000000000{len(self.done) + 1}",
+                logical_date="2026-11-24T12:00:00+00:00",
+            ),
+            operator=_OPERATOR,
+            code=CodeIdentity(
+                bundle_name="dags",
+                bundle_version="4f0c2d1",
+                files_sha256=_CODE.sha256,
+                pipeline_sha256=_PIPELINE.sha256,
+            ),
+            platform=Platform(
+                python="3.11.11",
+                airflow="3.3.2",
+                atlas="1.0.0",
+                distributions_sha256=sha256_hex(b"apache_airflow-3.3.2"),
+                image=f"sha256:{sha256_hex(b'image')}",
+            ),
+            parameters=parameters,
+            beacon=beacon_of(self.sealer.log.latest()),
+            nonce=bytes.fromhex(sha256_hex(task_id.encode()))[:16],
+            resumed=False,
+        )
+
+    def _tick(self) -> datetime:
+        self.clock += timedelta(seconds=1.25)
+        return self.clock
+
+
+def _instance(link: Link, bundle: AttestationBundle) -> ManifestInstance:
+    run = link.environment.run
+    return ManifestInstance(
+        task_id=run.task_id,
+        map_index=run.map_index,
+        state=link.outcome.state,
+        set_by_hand=False,
+        records=(_reference(link, bundle),),
+    )
+
+
+def _reference(link: Link, bundle: AttestationBundle) -> RecordReference:
+    return RecordReference(
+        step=link.name,
+        try_number=link.environment.run.try_number,
+        envelope_sha256=bundle.envelopes["link"].sha256,
+        log_index=bundle.receipts["link"].index,
+    )
+
+
+def _outcome(**changes: object) -> Outcome:
+    nothing: dict[str, object] = {"error": None, "metrics": {}, "kinds": {}, "pulled": {}, "pushed": {}}
+    return Outcome(state="success", **{**nothing, **changes})  # type: ignore[arg-type]
+
+
+def make(folder: Path) -> None:
+    """Write the archive, the policy and the report of the run into ``folder``."""
+    store, train = _Contents(), "file:///srv/churn/train.csv"
+    with tempfile.TemporaryDirectory() as home:
+        run = _Run(folder, Path(home))
+        outputs = {uri: store.describe(uri) for uri in (train, "file:///srv/churn/test.csv")}
+        split = Recorded(inputs={}, outputs=outputs, outcome=_outcome(pushed={"return_value": _PUSHED}))
+        run.record("split", ["file:///srv/churn/customers.csv"], split, start=False)
+        model = "file:///srv/churn/model"
+        outcome = _outcome(metrics={"accuracy": 0.9342}, kinds={model: "model"}, pulled={"split/return_value": _PUSHED})
+        scratch = Unmeasured(
+            uri="s3://scratch.example/steps", reason="the asset is no file, and nothing else can be measured"
+        )
+        trained = Recorded(inputs={}, outputs={model: store.describe(model)}, outcome=outcome, unmeasured=[scratch])
+        run.record("train", [train], trained, map_index=0, start=True)
+        run.end()
+        policy = wiring.policy_for(run.settings, name="an example")
+    (folder / "policy.yaml").write_bytes(policy)
+    report = wiring.verify_archive(run.archive, DAG_ID, RUN_ID, Policy.parse(policy), at=JUDGED)
+    (folder / "report.json").write_bytes(report.to_bytes())
+
+
+if __name__ == "__main__":
+    make(Path(sys.argv[1]))

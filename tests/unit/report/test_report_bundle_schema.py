@@ -1,0 +1,143 @@
+"""``docs/bundle.schema.json`` accepts every bundle that the code makes, and refuses what the code refuses."""
+
+import base64
+import copy
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_atlas.bundle import AttestationBundle
+from airflow_provider_atlas.encoding import b64decode, canonical_json
+from airflow_provider_atlas.errors import MalformedError
+
+ROOT = Path(__file__).parents[3]
+SCHEMA = json.loads((ROOT / "docs" / "bundle.schema.json").read_text())
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+BUNDLES = {
+    path.relative_to(ROOT / "tests" / "vectors" / "format-v1" / "archive").as_posix(): path.read_bytes()
+    for pattern in ("*.bundle.json", "*.start.json")
+    for path in sorted((ROOT / "tests" / "vectors" / "format-v1").rglob(pattern))
+}
+FULL = json.loads(next(content for name, content in BUNDLES.items() if "train" in name and "bundle" in name))
+
+Where = tuple[str | int, ...]
+
+
+def members(value, path: Where = ()):
+    """The path of every member of every object in ``value``."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, member in items:
+        if isinstance(value, dict):
+            yield (*path, name)
+        yield from members(member, (*path, name))
+
+
+def at(value, path: Where):
+    for name in path:
+        value = value[name]
+    return value
+
+
+def refused_by_both(document) -> bool:
+    """Whether schema and code refuse ``document``; they must agree."""
+    try:
+        AttestationBundle.parse(canonical_json(document))
+        parsed = True
+    except MalformedError:
+        parsed = False
+    assert VALIDATOR.is_valid(document) == parsed
+    return not parsed
+
+
+def test_the_schema_is_one():
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
+@pytest.mark.parametrize("name", BUNDLES)
+def test_a_bundle_of_ours_validates(name):
+    AttestationBundle.parse(BUNDLES[name])
+    VALIDATOR.validate(json.loads(BUNDLES[name]))
+
+
+def test_there_are_bundles_of_every_kind_to_try():
+    roles = {frozenset(json.loads(content)["envelopes"]) for content in BUNDLES.values()}
+    assert roles == {
+        frozenset({"link", "provenance", "tee"}),
+        frozenset({"start", "link", "provenance", "tee"}),
+        frozenset({"start"}),
+        frozenset({"manifest"}),
+    }
+
+
+@pytest.mark.parametrize("path", list(members(FULL)), ids=lambda path: "/".join(map(str, path)))
+def test_a_member_that_is_missing_is_refused(path):
+    document = copy.deepcopy(FULL)
+    del at(document, path[:-1])[path[-1]]
+    optional = path[0] == "receipts" and len(path) == 2
+    if path == ("envelopes", "start"):  # without its receipt, a record without a start is one as well
+        del document["receipts"]["start"]
+        optional = True
+    assert refused_by_both(document) is not optional
+
+
+@pytest.mark.parametrize(
+    "path", [(), *{path[:-1] for path in members(FULL)}], ids=lambda path: "/".join(map(str, path))
+)
+def test_a_member_that_nobody_knows_is_refused(path):
+    document = copy.deepcopy(FULL)
+    at(document, path)["unknown"] = "x"
+    assert refused_by_both(document)
+
+
+@pytest.mark.parametrize("path", list(members(FULL)), ids=lambda path: "/".join(map(str, path)))
+@pytest.mark.parametrize("value", [None, 7, True, [], {}], ids=repr)
+def test_a_member_of_another_type_is_refused(path, value):
+    document = copy.deepcopy(FULL)
+    at(document, path[:-1])[path[-1]] = value
+    allowed = (path, value) in [
+        (("receipts",), {}),
+        (("evidence", "endorsements"), []),
+        (("evidence", "binding", "beacon"), None),
+        (("evidence", "binding", "beacon", "size"), 7),
+    ]
+    assert refused_by_both(document) is not allowed
+
+
+def test_evidence_without_its_statement_is_refused_and_so_is_the_statement_alone():
+    without, alone = copy.deepcopy(FULL), copy.deepcopy(FULL)
+    del without["envelopes"]["tee"], without["receipts"]["tee"]
+    alone["evidence"] = None
+    assert refused_by_both(without)
+    assert refused_by_both(alone)
+
+
+def test_envelopes_that_do_not_belong_together_are_refused():
+    for roles in (
+        {"link"},
+        {"provenance"},
+        {"start", "manifest"},
+        {"start", "tee"},
+        {"link", "provenance", "manifest"},
+    ):
+        document = copy.deepcopy(FULL)
+        one = FULL["envelopes"]["link"]
+        document["envelopes"] = dict.fromkeys(roles, one)
+        document["evidence"] = FULL["evidence"] if "tee" in roles else None
+        document["receipts"] = {}
+        assert refused_by_both(document)
+
+
+@given(st.binary(max_size=40), st.text(alphabet="AQgwEIMUYckos048=+/-_ \n", max_size=8))
+def test_base64_of_the_schema_is_that_of_the_code(data, other):
+    validator = jsonschema.Draft202012Validator({"$ref": "#/$defs/base64", "$defs": SCHEMA["$defs"]})
+    assert validator.is_valid(base64.b64encode(data).decode())
+    try:
+        b64decode(other)
+        known = True
+    except MalformedError:
+        known = False
+    assert validator.is_valid(other) == known or other.endswith("\n")
