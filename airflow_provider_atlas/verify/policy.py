@@ -66,7 +66,8 @@ class AcceptedTee:
 class Policy:
     """A policy as parsed; ``sha256`` (hex) is of the bytes it was parsed from, so that a report names exactly them.
 
-    ``tees`` are those that are accepted; none means that evidence is not asked for. With ``evidence_required`` a record without evidence fails.
+    ``tees`` are those that are accepted; none means that evidence is not asked for. With ``evidence_required`` a record
+    without evidence fails.
     """
 
     name: str
