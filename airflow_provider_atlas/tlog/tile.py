@@ -26,6 +26,7 @@ MAX_ENTRY_BYTES = 65_535
 
 _HEIGHT = 8
 _MAX_LEVEL = 63
+_MAX_NUMBER_CHARACTERS = len("x999/x999/x999/x999/x999/x999/999")
 _PATH = re.compile(r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?\Z", re.ASCII)
 
 
@@ -170,4 +171,6 @@ def _spell_number(number: int) -> str:
 
 
 def _parse_number(text: str) -> int:
-    return int(text.replace("/", "").replace("x", "")) if len(text) <= 64 else -1
+    if len(text) > _MAX_NUMBER_CHARACTERS:
+        raise MalformedError("expected the number of a tile of a tree of less than 2^63 entries")
+    return int(text.replace("/", "").replace("x", ""))
