@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from airflow_provider_atlas.report.visible import shell_word, visible
 
 ANYTHING = st.text(alphabet=st.characters(codec=None))
-SPELLABLE = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0"))
 
 
 @given(ANYTHING)
