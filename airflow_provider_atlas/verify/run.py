@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from airflow_provider_atlas import __version__
+from airflow_provider_atlas.artifacts.archive import path_segment
 from airflow_provider_atlas.artifacts.store import ArtifactStore
 from airflow_provider_atlas.errors import MalformedError, MissingError, VerificationError
 from airflow_provider_atlas.intoto.pipeline import Pipeline
@@ -158,7 +159,8 @@ def _ask_of_run(
         for number in (11, 12, 13):
             answers.note(number, RUN, "not-reached", "it is not known what the run was to have")
         return identity
-    expected, starts = _expected(known, believed, manifest, gate), records.open_starts
+    expected = _expected(known, believed, manifest, gate)
+    starts = _overdue(records, expected) if gate else records.open_starts
     answers.ask(11, RUN, lambda: run_checks.check_completeness(known, expected, believed, starts), "complete")
     answers.ask(12, RUN, lambda: run_checks.check_lineage(known, believed), "linked")
     answers.ask(13, RUN, lambda: run_checks.check_outcome(expected, believed, manifest), "ended well")
@@ -180,6 +182,12 @@ def _expected(
     task_ids = pipeline.ancestors(gate.task_id) if gate else pipeline.tasks.keys()
     states = gate.states if gate else {}
     return run_checks.expectations_without_manifest(task_ids, states, believed.last.keys())
+
+
+def _overdue(records: RunRecords, expected: Sequence[Expected]) -> Sequence[tuple[str, int]]:
+    # The gate itself has begun and not ended, and so may tasks beside it; what it waited for must have.
+    awaited = {path_segment(item.step) for item in expected}
+    return [(segment, number) for segment, number in records.open_starts if segment in awaited]
 
 
 def _identity(manifest: RunManifest | None, records: RunRecords) -> tuple[str, str, str]:

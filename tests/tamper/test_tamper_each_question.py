@@ -369,7 +369,13 @@ def test_a_gate_judges_what_was_before_it(run: AttestedRun) -> None:
     gate = Gate(task_id="publish")
     assert outcome_of(run.verify(gate=gate)) == {"completeness": "failed"}
     run.record("train", ["table"], map_index=0)
+    starts = [run.run_folder / "tasks" / step / "2.start.json" for step in ("publish", "train[0]")]
+    starts[0].parent.mkdir()
+    starts[0].write_bytes(b"the gate itself has begun")
     assert run.verify(gate=gate).verdict == "passed"
+    starts[1].write_bytes(b"what it waits for has begun again, and not ended")
+    assert outcome_of(run.verify(gate=gate)) == {"completeness": "failed"}
+    starts[1].unlink()
     run.write("table", b"swapped")
     assert outcome_of(run.verify(gate=gate)) == {"artifacts": "failed"}
 
