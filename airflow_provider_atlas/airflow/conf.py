@@ -1,0 +1,43 @@
+"""The ``[atlas]`` section of Airflow's configuration → Settings. Environment variables (AIRFLOW__ATLAS__*) count.
+
+When the section is wrong, the mode decides all the same, as far as it can be read: ``off`` stays off, ``observe``
+lets tasks run unattested and says so at ERROR, anything else stops them. A typo must not turn ``enforce`` off.
+"""
+
+import os
+
+from airflow_provider_atlas.errors import ConfigError
+from airflow_provider_atlas.settings import DEFAULTS, Settings
+
+SECTION = "atlas"
+"""The name of the section."""
+
+# What Airflow answers for a section of this name that nobody wrote: its fallback defaults still have one of the
+# integration with Apache Atlas, which it gave up in 2.0. Set to anything else, these are unknown settings.
+_NOT_OURS = {"sasl_enabled": "False", "host": "", "port": "21000", "username": "", "password": ""}
+
+
+def settings() -> Settings:
+    """Return the settings, complete and checked. Raises ConfigError for an unknown key or a value that is not one."""
+    from airflow.configuration import AIRFLOW_HOME
+
+    return Settings.parse(section(), home=os.path.join(os.path.abspath(AIRFLOW_HOME), "atlas"))
+
+
+def mode() -> str:
+    """Return what the section has as ``mode``, whether or not that, or the rest, is usable."""
+    return section().get("mode", "").strip() or DEFAULTS["mode"]
+
+
+def section() -> dict[str, str]:
+    """Return the section as it is written. Raises ConfigError when Airflow itself cannot read it."""
+    from airflow.configuration import conf
+    from airflow.exceptions import AirflowConfigException
+
+    try:
+        # getsection() tells the keys, also of the environment; but it makes numbers of what looks like one.
+        keys = conf.getsection(SECTION) or {}
+        values = {key: str(conf.get(SECTION, key, fallback="") or "") for key in keys}
+    except (AirflowConfigException, ValueError) as error:
+        raise ConfigError(f"[{SECTION}] cannot be read: {error}") from error
+    return {key: value for key, value in values.items() if _NOT_OURS.get(key) != value}

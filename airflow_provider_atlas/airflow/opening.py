@@ -1,0 +1,92 @@
+"""Open what this process attests with.
+
+In ``observe``, a part that cannot be opened is away, and the rest goes on: what was measured is spooled then, and
+finished by a task that finds the part back.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NoReturn, TypeVar
+
+from airflow_provider_atlas import wiring
+from airflow_provider_atlas.airflow.trouble import tell
+from airflow_provider_atlas.attest.seal import Sealer
+from airflow_provider_atlas.errors import AtlasError, AttesterError, LogError, SigningError
+from airflow_provider_atlas.settings import Settings, path_of
+from airflow_provider_atlas.signing.keys import PublicKey
+from airflow_provider_atlas.wiring import Worker
+
+T = TypeVar("T")
+
+_opened: dict[tuple[int, Settings], Worker] = {}
+
+
+def worker(settings: Settings) -> Worker:
+    """Return the parts that ``settings`` name, opened once in this process.
+
+    In ``observe`` never for want of a signer, a TEE or a log; otherwise raises what ``wiring.worker`` does.
+    """
+    # By process: what a parent opened is not for its forks to share.
+    key = os.getpid(), settings
+    if key not in _opened:
+        try:
+            _opened[key] = wiring.worker(settings)
+        except AtlasError:
+            if settings.mode != "observe":
+                raise
+            return _what_there_is(settings)
+    return _opened[key]
+
+
+def _what_there_is(settings: Settings) -> Worker:
+    return Worker(
+        settings=settings,
+        sealer=Sealer(
+            signer=_or_away(lambda: wiring.signer(settings), _NoSigner),
+            attester=_or_away(lambda: wiring.attester(settings), _NoAttester),
+            log=_or_away(lambda: wiring.transparency_log(settings), _NoLog),
+        ),
+        archive=wiring.open_archive(path_of(settings.archive, "file", "archive")),
+        store=wiring.artifact_store(),
+        spool=wiring.spool(settings),
+    )
+
+
+def _or_away(open_part: Callable[[], T], away: Callable[[str], T]) -> T:
+    try:
+        return open_part()
+    except AtlasError as error:
+        tell(error)
+        return away(str(error))
+
+
+@dataclass(frozen=True, slots=True)
+class _NoSigner:
+    reason: str
+
+    @property
+    def public_key(self) -> PublicKey:
+        raise SigningError(self.reason)
+
+    def sign(self, message: bytes) -> NoReturn:  # noqa: ARG002 - as Signer has it
+        raise SigningError(self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _NoAttester:
+    reason: str
+
+    def attest(self, report_data: bytes) -> NoReturn:  # noqa: ARG002 - as Attester has it
+        raise AttesterError(self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _NoLog:
+    reason: str
+
+    def append(self, entries: Sequence[bytes]) -> NoReturn:  # noqa: ARG002 - as TransparencyLog has it
+        raise LogError(self.reason)
+
+    def latest(self) -> NoReturn:
+        raise LogError(self.reason)
