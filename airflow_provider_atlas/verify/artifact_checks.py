@@ -44,14 +44,23 @@ def artifacts_of(
 
 def check_artifacts(record: Record, artifacts: Sequence[ArtifactResult], demand: ArtifactDemand) -> None:
     """7: every artifact of ``record`` that is there is the one attested; with ``required``, every one is there."""
-    own = {*record.link.inputs.items(), *record.link.products.items()}
-    mine = [artifact for artifact in artifacts if (artifact.uri, artifact.sha256) in own]
+    mine = _own(record, artifacts)
     changed = [artifact.uri for artifact in mine if artifact.state == "different"]
     if changed:
         raise MismatchError(f"what lies at {changed[0]} is not what was attested")
     absent = [artifact.uri for artifact in mine if artifact.state == "absent"]
     if absent and demand == "required":
         raise MissingError(f"nothing readable is at {absent[0]}")
+
+
+def any_there(record: Record, artifacts: Sequence[ArtifactResult]) -> bool:
+    """Whether anything of ``record`` could be looked at: to compare nothing is no good answer."""
+    return any(artifact.state in ("same", "different") for artifact in _own(record, artifacts))
+
+
+def _own(record: Record, artifacts: Sequence[ArtifactResult]) -> Sequence[ArtifactResult]:
+    versions = {*record.link.inputs.items(), *record.link.products.items()}
+    return [artifact for artifact in artifacts if (artifact.uri, artifact.sha256) in versions]
 
 
 def _in_order(last: Mapping[str, Record], pipeline: Pipeline | None) -> Sequence[Record]:

@@ -18,7 +18,7 @@ from airflow_provider_atlas.intoto.pipeline import Pipeline
 from airflow_provider_atlas.intoto.run_manifest import RunManifest
 from airflow_provider_atlas.tee.evidence import Claims
 from airflow_provider_atlas.verify import record_checks, run_checks
-from airflow_provider_atlas.verify.artifact_checks import artifacts_of, check_artifacts
+from airflow_provider_atlas.verify.artifact_checks import any_there, artifacts_of, check_artifacts
 from airflow_provider_atlas.verify.limitations import limitations_of
 from airflow_provider_atlas.verify.questions import NAMES
 from airflow_provider_atlas.verify.record_checks import Judge
@@ -136,6 +136,8 @@ def _ask_of_artifacts(
     for record in believed.last.values():
         if demand == "ignored" or (store is None and demand == "present"):
             answers.note(7, record.subject, "not-required", "nobody looked")
+        elif demand == "present" and not any_there(record, artifacts):
+            answers.note(7, record.subject, "not-required", "none of its artifacts is there, or it has none")
         elif store is None:
             answers.note(7, record.subject, "not-reached", "the policy requires artifacts, and nobody could look")
         else:
@@ -161,7 +163,13 @@ def _ask_of_run(
         return identity
     expected = _expected(known, believed, manifest, gate)
     starts = _overdue(records, expected) if gate else records.open_starts
-    answers.ask(11, RUN, lambda: run_checks.check_completeness(known, expected, believed, starts), "complete")
+    declared = manifest is not None
+    answers.ask(
+        11,
+        RUN,
+        lambda: run_checks.check_completeness(known, expected, believed, starts, declared=declared),
+        "complete",
+    )
     answers.ask(12, RUN, lambda: run_checks.check_lineage(known, believed), "linked")
     answers.ask(13, RUN, lambda: run_checks.check_outcome(expected, believed, manifest), "ended well")
     return identity

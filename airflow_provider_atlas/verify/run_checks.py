@@ -8,7 +8,7 @@ from functools import cached_property
 from airflow_provider_atlas.artifacts.archive import path_segment
 from airflow_provider_atlas.bundle import AttestationBundle
 from airflow_provider_atlas.errors import MismatchError, MissingError
-from airflow_provider_atlas.intoto.pipeline import Pipeline
+from airflow_provider_atlas.intoto.pipeline import Pipeline, PipelineTask
 from airflow_provider_atlas.intoto.run_manifest import RunManifest
 from airflow_provider_atlas.intoto.statement import Statement
 from airflow_provider_atlas.intoto.task_run import UNMAPPED, step_name
@@ -153,31 +153,36 @@ def expectations_without_manifest(
 
 
 def check_completeness(
-    pipeline: Pipeline, expected: Sequence[Expected], believed: Believed, open_starts: Sequence[tuple[str, int]]
+    pipeline: Pipeline,
+    expected: Sequence[Expected],
+    believed: Believed,
+    open_starts: Sequence[tuple[str, int]],
+    *,
+    declared: bool,
 ) -> None:
-    """11: there is a record for everything that ran, and no record that nobody expected."""
+    """11: there is a record for everything that ran; where a manifest ``declared`` all of it, for nothing else."""
     by_step: dict[str, set[str]] = defaultdict(set)
     for record in believed.records:
         by_step[record.link.name].add(record.sha256)
     missing = [item.step for item in expected if _lacks_record(item, pipeline, by_step[item.step])]
-    unknown = pipeline.tasks.keys() - {item.task_id for item in expected}
     if believed.doubted and missing:
         raise MissingError(f"not decided while records are in doubt: {_some(believed.doubted)}")
     if missing:
         raise MismatchError(f"no record of {_some(missing)}")
     if open_starts:
         raise MismatchError(f"began and never ended: {_some([f'{step} try {n}' for step, n in open_starts])}")
-    _check_expected(expected, by_step, unknown)
+    if declared:
+        _check_declared(pipeline, expected, by_step)
 
 
-def _check_expected(expected: Sequence[Expected], by_step: Mapping[str, set[str]], unknown: Collection[str]) -> None:
+def _check_declared(pipeline: Pipeline, expected: Sequence[Expected], by_step: Mapping[str, set[str]]) -> None:
     named = {item.step: item.envelopes for item in expected}
-    if any(named.values()):
-        strangers = [step for step, envelopes in by_step.items() if envelopes - named.get(step, frozenset())]
-        if strangers:
-            raise MismatchError(f"records that the manifest does not name: {_some(strangers)}")
-        if unknown:
-            raise MismatchError(f"tasks of the pipeline that the manifest does not name: {_some(sorted(unknown))}")
+    strangers = sorted(step for step, envelopes in by_step.items() if envelopes - named.get(step, frozenset()))
+    if strangers:
+        raise MismatchError(f"records that the manifest does not name: {_some(strangers)}")
+    forgotten = sorted(pipeline.tasks.keys() - {item.task_id for item in expected})
+    if forgotten:
+        raise MismatchError(f"tasks of the pipeline that the manifest does not name: {_some(forgotten)}")
 
 
 def _lacks_record(item: Expected, pipeline: Pipeline, there: set[str]) -> bool:
@@ -213,13 +218,30 @@ def _check_references(record: Record, pipeline: Pipeline, believed: Believed) ->
 def _required_upstream(record: Record, pipeline: Pipeline, believed: Believed) -> Iterable[Record]:
     run = record.link.environment.run
     task = pipeline.tasks.get(run.task_id)
-    for task_id in task.upstream if task is not None and task.waits else ():
+    for task_id in _recorded_upstream(task, pipeline) if task is not None and task.waits else ():
         # Inside a mapped task group an instance waits for the upstream of its own index alone.
         own = believed.last.get(step_name(task_id, run.map_index))
         if run.map_index != UNMAPPED and own is not None:
             yield own
         else:
             yield from believed.last_of_task.get(task_id, ())
+
+
+def _recorded_upstream(task: PipelineTask, pipeline: Pipeline) -> frozenset[str]:
+    """The nearest tasks before ``task`` that have records: an empty task has none, and stands for those before it."""
+    found: set[str] = set()
+    pending = list(task.upstream)
+    seen: set[str] = set()
+    while pending:
+        task_id = pending.pop()
+        if task_id not in seen:
+            seen.add(task_id)
+            before = pipeline.tasks[task_id]
+            if before.empty:
+                pending += before.upstream
+            else:
+                found.add(task_id)
+    return frozenset(found)
 
 
 def _check_inputs(record: Record, ancestors: Mapping[str, frozenset[str]], believed: Believed) -> None:

@@ -16,8 +16,9 @@ import yaml
 
 from airflow_provider_atlas.bundle import AttestationBundle, BoundEvidence, vouching_statement
 from airflow_provider_atlas.intoto.link import Link
+from airflow_provider_atlas.intoto.pipeline import PipelineTask
 from airflow_provider_atlas.intoto.provenance import provenance_of
-from airflow_provider_atlas.intoto.run_manifest import RunManifest
+from airflow_provider_atlas.intoto.run_manifest import ManifestInstance, RunManifest
 from airflow_provider_atlas.intoto.statement import PAYLOAD_TYPE, Statement
 from airflow_provider_atlas.signing import dsse
 from airflow_provider_atlas.verify.report import VerificationReport
@@ -316,6 +317,34 @@ def test_a_record_that_the_manifest_does_not_name_is_a_stranger(run: AttestedRun
     assert outcome_of(run.verify()) == {"completeness": "failed"}
 
 
+def test_an_empty_manifest_is_no_consent(run: AttestedRun) -> None:
+    run.complete()
+    (run.run_folder / "manifest.bundle.json").unlink()
+    run.end(lambda manifest: replace(manifest, instances=()))
+    assert outcome_of(run.verify()) == {"completeness": "failed"}
+
+
+def test_a_manifest_that_names_no_records_is_no_consent(run: AttestedRun) -> None:
+    run.complete()
+    (run.run_folder / "manifest.bundle.json").unlink()
+    run.end(
+        lambda manifest: replace(
+            manifest, instances=[replace(item, records=()) for item in manifest.instances if item.task_id != "train"]
+        )
+    )
+    assert outcome_of(run.verify()) == {"completeness": "failed"}
+
+
+def test_an_empty_task_does_not_hide_the_upstream_behind_it(run: AttestedRun) -> None:
+    gap = PipelineTask(operator="Empty", upstream=("ingest",), mapped=False, empty=True, waits=True)
+    after = replace(PIPELINE.tasks["publish"], upstream=("gap",))
+    run.pipeline = replace(PIPELINE, tasks={"ingest": PIPELINE.tasks["ingest"], "gap": gap, "publish": after})
+    run.record("ingest", outputs={"table": b"t"})
+    run.record("publish")
+    run.end(lambda manifest: replace(manifest, instances=[*manifest.instances, _settled("gap")]))
+    assert outcome_of(run.verify()) == {"lineage": "failed"}
+
+
 def test_a_task_that_does_not_name_its_upstream_is_not_linked(run: AttestedRun) -> None:
     def lie(link: Link) -> Link:
         return replace(link, environment=replace(link.environment, upstream=()))
@@ -395,6 +424,10 @@ def test_two_verifications_of_one_run_are_the_same_bytes(run: AttestedRun) -> No
 def _edited(run: AttestedRun, **sections: object) -> bytes:
     """The run's own policy with other sections in it."""
     return yaml.safe_dump({**yaml.safe_load(run.policy_document()), **sections}).encode()
+
+
+def _settled(task_id: str) -> ManifestInstance:
+    return ManifestInstance(task_id=task_id, map_index=-1, state="success", set_by_hand=False, records=())
 
 
 def _bound(bundle: AttestationBundle) -> BoundEvidence:
