@@ -168,10 +168,10 @@ def _spelled(number: float) -> str:
     return canonical_json(_exact(number)).decode("ascii")
 
 
-def _exact(number: float) -> int | float:
+def _exact(number: float) -> float:
     # Canonical JSON knows doubles alone, and spells those beyond 2^53 without a point, as if they were integers.
     try:
-        return number if isinstance(number, float) or abs(number) <= _MAX_EXACT else float(number)
+        return number if abs(number) <= _MAX_EXACT else float(number)
     except OverflowError as error:
         raise MalformedError("expected a metric that a double can hold") from error
 

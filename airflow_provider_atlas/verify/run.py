@@ -162,7 +162,7 @@ def _ask_of_run(
             answers.note(number, RUN, "not-reached", "it is not known what the run was to have")
         return identity
     expected = _expected(known, believed, manifest, gate)
-    starts = _overdue(records, expected) if gate else records.open_starts
+    starts = _overdue(records, known, gate) if gate else records.open_starts
     declared = manifest is not None
     answers.ask(
         11,
@@ -192,10 +192,15 @@ def _expected(
     return run_checks.expectations_without_manifest(task_ids, states, believed.last.keys())
 
 
-def _overdue(records: RunRecords, expected: Sequence[Expected]) -> Sequence[tuple[str, int]]:
-    # The gate itself has begun and not ended, and so may tasks beside it; what it waited for must have.
-    awaited = {path_segment(item.step) for item in expected}
-    return [(segment, number) for segment, number in records.open_starts if segment in awaited]
+def _overdue(records: RunRecords, pipeline: Pipeline, gate: Gate) -> Sequence[tuple[str, int]]:
+    # The gate itself has begun and not ended, and so may tasks beside it. Everything else must have, also an instance
+    # of a mapped task that left no record: nothing but its start tells of it.
+    running = [path_segment(task_id) for task_id in pipeline.tasks.keys() - pipeline.ancestors(gate.task_id)]
+    return [start for start in records.open_starts if not any(_is_of(start[0], task) for task in running)]
+
+
+def _is_of(segment: str, task: str) -> bool:
+    return segment == task or segment.startswith(f"{task}[")
 
 
 def _identity(manifest: RunManifest | None, records: RunRecords) -> tuple[str, str, str]:
