@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 
 from rich.console import Console
@@ -29,6 +30,10 @@ class Output:
     def remark(self, line: str) -> None:
         """Write ``line`` to standard error, whatever goes to standard output."""
         _console(to_stderr=True).print(visible(line), soft_wrap=True)
+
+    def working(self, what: str) -> AbstractContextManager[object]:
+        """Show that ``what`` is going on, as long as the ``with`` block lasts; nothing where nobody watches."""
+        return self.people.status(f"{what} …")
 
     def document(self, content: bytes | JsonObject) -> None:
         """Write the command's JSON document, and a newline; nothing unless ``--json`` asked for it."""
