@@ -29,12 +29,12 @@ def test_every_task_of_a_scheduled_run_is_attested_and_the_run_verifies(tmp_path
     environment = {f"AIRFLOW__ATLAS__{key.upper()}": value for key, value in section.items()}
     with Cluster(tmp_path / "airflow", DAGS, environment) as cluster:
         run_id, state = cluster.run("atlas_ml_pipeline")
-        told = f"{cluster.log('scheduler')}"
+        told = cluster.troubles()
         instances = cluster.query(
             "select task_id, map_index, state from task_instance where run_id = ? and dag_id = 'atlas_ml_pipeline'",
             run_id,
         )
-    assert state == "success", told
+    assert state == "success", (instances, told)
     assert {state for _, _, state in instances} == {"success"}
 
     archive = wiring.open_archive(f"{tmp_path}/atlas/archive")

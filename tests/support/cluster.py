@@ -89,6 +89,11 @@ class Cluster:
         """Return the end of what ``service`` printed."""
         return (self.home / f"{service}.out").read_text(errors="replace")[-5000:]
 
+    def troubles(self) -> list[str]:
+        """Return what the tasks' own logs say at ERROR, a line each."""
+        lines = [line for path in self.home.glob("logs/dag_id=*/**/*.log") for line in path.read_text().splitlines()]
+        return [line[:2000] for line in lines if '"level":"error"' in line]
+
     def _start(self, service: str) -> None:
         with (self.home / f"{service}.out").open("wb") as output:
             self._services.append(
