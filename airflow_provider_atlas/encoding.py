@@ -8,6 +8,7 @@ import base64
 import binascii
 import hashlib
 import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -75,7 +76,7 @@ def sha256_hex(data: bytes) -> str:
 
 def format_time(moment: datetime) -> str:
     """Return an aware ``moment`` as RFC 3339 in UTC with microseconds, ``2026-01-31T12:00:00.000000Z``."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def parse_time(text: str) -> datetime:
@@ -83,9 +84,12 @@ def parse_time(text: str) -> datetime:
     if not _TIME.match(text):
         raise MalformedError("expected an RFC 3339 time in UTC with microseconds")
     try:
-        return datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise MalformedError("expected a time that exists") from error
+    if format_time(moment) != text:  # newer Pythons take 24:00 for the next day's 00:00
+        raise MalformedError("expected a time in its one spelling")
+    return moment
 
 
 def canonical_json(value: Json) -> bytes:
@@ -105,11 +109,18 @@ def canonical_json(value: Json) -> bytes:
 def parse_json(data: bytes) -> Json:
     """Return the JSON value in ``data``, UTF-8 without BOM.
 
-    Raises MalformedError for syntax errors, duplicate keys, NaN and infinities, lone surrogates, and nesting deeper
-    than 64: parsers disagree about each of these, and an adversary lives in the disagreement.
+    Raises MalformedError for syntax errors, duplicate keys, NaN and infinities, numbers that a double cannot hold, lone
+    surrogates, and nesting deeper than 64: parsers disagree about each of these, and an adversary lives in the
+    disagreement. An integer beyond ±(2^53-1) is a float.
     """
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+        value = json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_unique_keys,
+            parse_constant=_refuse_constant,
+            parse_float=_double,
+            parse_int=_integer,
+        )
     except (ValueError, RecursionError) as error:
         raise MalformedError("expected JSON") from error
     _check_depth(value, 0)
@@ -196,11 +207,17 @@ class Fields:
         return parse_time(self.text(name))
 
     def optional(self, name: str, take: Callable[[str], T]) -> T | None:
-        """Return ``take(name)``, an accessor of this object, or None when ``name`` is absent or null."""
-        if self._left.get(name) is None:
-            self._left.pop(name, None)
-            return None
+        """Return ``take(name)``, an accessor of this object, or None when ``name`` is null.
+
+        It must be there: null and absent would be two spellings of one value.
+        """
+        if name in self._left and self._left[name] is None:
+            return cast("None", self._take(name))
         return take(name)
+
+    def discard(self, name: str) -> None:
+        """Leave the member ``name`` out, if it is there and whatever it holds: for the formats of others."""
+        self._left.pop(name, None)
 
     def any(self, name: str) -> Json:
         """Return the member ``name``, of any type."""
@@ -209,7 +226,7 @@ class Fields:
     def end(self) -> None:
         """Raise MalformedError when a member is left that nobody took: unknown members carry unknown meaning."""
         if self._left:
-            raise MalformedError(f"{self._what} has unknown members: {', '.join(sorted(self._left))[:200]}")
+            raise MalformedError(f"{self._what} has unknown members: {', '.join(map(ascii, sorted(self._left)))[:200]}")
 
 
 def _is_plain(value: Json) -> bool:
@@ -236,6 +253,25 @@ def _refuse_constant(_: str) -> NoReturn:
     raise MalformedError("expected a JSON number, not NaN or an infinity")
 
 
+def _double(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):  # 1e999 is an infinity without its name
+        raise MalformedError("expected a JSON number that a double can hold")
+    return number
+
+
+def _integer(text: str) -> int | float:
+    number = int(text)
+    if -_MAX_INTEGER <= number <= _MAX_INTEGER:
+        return number
+    # Some parsers read this as an integer and some as the double next to it. They agree where it is that double, be it
+    # exactly or as RFC 8785 spells it: in the fewest digits, filled up with zeros.
+    double = _double(text)
+    if int(double) != number and rfc8785.dumps(double) != text.encode("ascii"):
+        raise MalformedError("expected a JSON number that a double can hold")
+    return double
+
+
 def _refuse_surrogates(value: Json) -> None:
     # An escaped lone surrogate is a string that UTF-8 cannot spell: it would fail far from here.
     try:
@@ -245,11 +281,9 @@ def _refuse_surrogates(value: Json) -> None:
 
 
 def _check_depth(value: Json, depth: int) -> None:
-    if depth > _MAX_DEPTH:
+    if not isinstance(value, Mapping | list):
+        return
+    if depth == _MAX_DEPTH:
         raise MalformedError(f"expected JSON nested at most {_MAX_DEPTH} deep")
-    if isinstance(value, Mapping):
-        for member in value.values():
-            _check_depth(member, depth + 1)
-    elif isinstance(value, list):
-        for item in value:
-            _check_depth(item, depth + 1)
+    for member in value.values() if isinstance(value, Mapping) else value:
+        _check_depth(member, depth + 1)

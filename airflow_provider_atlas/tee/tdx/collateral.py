@@ -45,7 +45,7 @@ class Collateral:
             raise MalformedError(f"expected collateral of at most {_MAX_SIZE} bytes")
         fields = Fields(parse_json(data), "the collateral")
         collateral = cls(**{name: fields.text(name) for name in cls.__slots__})
-        fields.optional("pck_certificate_chain", fields.text)
+        fields.discard("pck_certificate_chain")
         fields.end()
         return collateral
 

@@ -42,7 +42,7 @@ def test_every_member_is_needed(name: str):
 
 
 def test_an_unknown_member_is_refused():
-    with pytest.raises(MalformedError, match="unknown members: tcb_override"):
+    with pytest.raises(MalformedError, match="unknown members: 'tcb_override'"):
         Collateral.parse(changed(tcb_override="UpToDate"))
 
 
