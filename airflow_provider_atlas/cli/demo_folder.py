@@ -101,6 +101,10 @@ class DemoFolder:
         }
 
     def _clear(self) -> None:
+        if "%" in str(self.path):
+            raise ConfigError(
+                f"Airflow cannot work in {self.path}: it reads % in a path as its own; choose another --out"
+            )
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             found = {entry.name for entry in self.path.iterdir()}
