@@ -7,7 +7,6 @@ tests under ``tests/tamper`` do: a worker with a trusted key that lies in one wa
 import dataclasses
 import hashlib
 import os
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -241,11 +240,6 @@ def _reference(link: Link, bundle: AttestationBundle) -> RecordReference:
 def outcome_of(report: VerificationReport) -> dict[str, str]:
     """Every question that was not answered well, by name: the worst answer anybody gave to it."""
     return {check.name: check.status for check in reversed(report.failures)}
-
-
-def copy_of(run: AttestedRun, folder: Path) -> Path:
-    """A copy of the run's folder alone, as a stranger would be handed it."""
-    return Path(shutil.copytree(run.run_folder, folder))
 
 
 replace = dataclasses.replace

@@ -5,8 +5,6 @@ import pytest
 from airflow_provider_atlas import wiring
 from airflow_provider_atlas.verify.policy import Policy
 
-VKEY = "atlas.example.org/log+b3b95b21+Af3k9nRM9jaWgUUFtiyPJQbNjbUMD6uPaFpEBhRyVmbZ"
-
 
 @pytest.fixture
 def key(atlas, tmp_path):
