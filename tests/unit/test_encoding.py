@@ -115,7 +115,7 @@ def test_canonical_json_of_rfc_8785():
         {None: 1},
         b"bytes",
         {1, 2},
-        object(),
+        object,
     ],
     ids=repr,
 )
