@@ -69,12 +69,12 @@ class Edge:
             self.size += 1
             yield from self._push(merkle.leaf_hash(entry))
 
-    def partials(self) -> Iterator[TileContent]:
-        """Yield the tiles at the edge and the last bundle, as far as they are neither full nor empty."""
-        if self._entries:
+    def partials(self, since: int = 0) -> Iterator[TileContent]:
+        """Yield the partial tiles and the partial bundle at the edge, except those that were so at size ``since``."""
+        if self._entries and self.size > since:
             yield TileContent(tile_at(ENTRIES, self.size // FULL, self.size), bundle(self._entries))
         for number, level in enumerate(self._levels):
-            if level.hashes:
+            if level.hashes and self.size >> 8 * number > since >> 8 * number:
                 yield TileContent(tile_at(number, self.size >> 8 * (number + 1), self.size), level.content())
 
     def root(self) -> bytes:

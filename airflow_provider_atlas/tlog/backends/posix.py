@@ -45,6 +45,8 @@ from airflow_provider_atlas.tlog.tile import MAX_ENTRY_BYTES, TileTree
 
 T = TypeVar("T")
 
+_MAX_ORIGIN = 255  # so that tree.json, which holds a checkpoint, fits a page
+
 
 class PosixLog:
     """The log ``origin`` in ``folder``, whose checkpoints ``key`` signs; made if it is not there, when ``create``.
@@ -59,6 +61,8 @@ class PosixLog:
             self.key = VerifierKey.of(origin, key)
         except MalformedError as error:
             raise ConfigError(f"the origin of a log must have no spaces and no plus signs: {origin!r}") from error
+        if len(origin) > _MAX_ORIGIN:
+            raise ConfigError(f"the origin of a log must have at most {_MAX_ORIGIN} characters")
         self._signing_key = key
         self._folder = open_folder(folder, self.key, create=create)
         self.reader = PosixLogReader(folder, self.key)
@@ -76,9 +80,7 @@ class PosixLog:
         leaves = [merkle.leaf_hash(entry) for entry in entries]
         try:
             with files.explained(self._folder.path, "append to"):
-                indices = self._mended(lambda: self._sequence(entries, leaves))
-                signed = self._mended(lambda: self._cover(max(indices) + 1))
-                return self._mended(lambda: self._receipts(indices, leaves, signed))
+                return self._mended(lambda: self._append(entries, leaves))
         except ConsistencyError as error:
             raise LogError(str(error)) from error  # the log's trouble, and no verdict about what was to be logged
 
@@ -92,32 +94,29 @@ class PosixLog:
             ) from error
         return signed.checkpoint if signed else None
 
+    def _append(self, entries: Sequence[bytes], leaves: Sequence[bytes]) -> list[Receipt]:
+        """Append ``entries``, or what of them an earlier attempt did not."""
+        indices = self._sequence(entries, leaves)
+        return self._receipts(indices, leaves, self._cover(max(indices) + 1))
+
     def _sequence(self, entries: Sequence[bytes], leaves: Sequence[bytes]) -> list[int]:
         """Write those of ``entries`` to the journal that are not there, and return the index of each."""
         with files.locked(self._folder.lock):
             state = self._folder.state()
             tail = list(self._folder.journal.read(state.position))
             end = tail[-1].end if tail else state.position
-            known, tree = _leaves(tail), TileTree(state.size, self._folder.tiles.read)
+            known = _leaves(tail)  # the index may not have them yet
             fresh: list[bytes] = []
             for entry, leaf in zip(entries, leaves, strict=True):
                 if leaf in known:
                     continue
-                index = self._find(leaf, tree)
+                index = self._folder.index.find(leaf)
                 known[leaf] = end.size + len(fresh) if index is None else index
                 if index is None:
                     fresh.append(entry)
             if fresh:
                 self._folder.journal.append_entries(end, fresh)
             return [known[leaf] for leaf in leaves]
-
-    def _find(self, leaf: bytes, tree: TileTree) -> int | None:
-        """Return the first index of ``leaf`` in ``tree``, or None when it is not there."""
-        try:
-            found = (index for index in self._folder.index.find(leaf) if index < tree.size and tree.leaf(index) == leaf)
-            return next(found, None)
-        except (MissingError, MalformedError) as error:
-            raise UnderivedError(self._folder.path, whole=True) from error
 
     def _cover(self, size: int) -> SignedCheckpoint:
         """Return a checkpoint of at least ``size`` entries: another process's, if it was faster."""

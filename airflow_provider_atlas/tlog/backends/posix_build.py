@@ -44,7 +44,7 @@ def integrate(folder: LogFolder, key: Ed25519PrivateKey) -> SignedCheckpoint:
     _commit(folder, signed, end, durable=state.size)
     # The commit is made. A crash from here on is finished by the next process: tree.json, written last, still names the
     # old state, and the journal the new checkpoint, which what is built then is compared with before more is signed.
-    folder.tiles.write([*full, *edge.partials()])
+    folder.tiles.write([*full, *edge.partials(since=state.size)])
     folder.index.add(_leaves(records, state.size))
     # Full tiles are durable and all tiles are in place, so the checkpoint may be seen.
     folder.publish(signed)
@@ -179,16 +179,33 @@ def _derive_from(folder: LogFolder, start: int, claims: dict[int, bytes]) -> Pos
     size = max(claims, default=0)
     edge = Edge.above(start, folder.tiles.read)
     position = folder.journal.seek(start)
+    signed = {checkpoint.size for checkpoint in _signed_in(folder.journal.read(position))}
+    since = start
     for record in folder.journal.read(position):
         if edge.size >= size:
             break  # what was never signed is for the next commit
-        folder.tiles.repair(edge.extend(record.entries()[max(edge.size - record.first, 0) :]))
+        full = list(edge.extend(record.entries()[max(edge.size - record.first, 0) :]))
+        folder.tiles.repair(full)
+        folder.tiles.collect(full)
+        if edge.size in signed:
+            folder.tiles.repair(_kept(edge, since, size))
+            since = edge.size
         position = record.end
-    folder.tiles.repair(edge.partials())
     if edge.size != size:
         raise ConsistencyError(_ROLLED_BACK.format(folder.path, size))
+    folder.tiles.repair(edge.partials())
     _prove(folder, claims)
     return position
+
+
+def _kept(edge: Edge, since: int, size: int) -> Iterator[TileContent]:
+    """Yield the partial tiles of a checkpoint that must still be served when the tree has ``size`` entries.
+
+    A log must serve the partial tiles of every size it signed, as long as the full ones are not there.
+    """
+    for made in edge.partials(since=since):
+        if made.tile.number == size >> 8 * (max(made.tile.level, 0) + 1):
+            yield made
 
 
 def _is_ready(folder: LogFolder) -> bool:

@@ -1,16 +1,16 @@
 """Which leaf is where: an index from leaf hashes to the first index of each, so that nothing is logged twice.
 
-256 files, by the first byte of the leaf hash, each a list of ``8 bytes of the leaf hash ‖ u64 index``. It is derived:
-it is appended to without waiting for the disk, trusted only while the machine is up, and made anew from the tiles.
-What it says is a hint, to be compared with the tile, since eight bytes of a hash are no proof.
+256 files, by the first byte of the leaf hash, each a list of ``leaf hash ‖ u64 index``. It is derived: appended to
+without waiting for the disk, trusted only while the machine is up, and made anew from the tiles. If it is wrong, the
+receipt that it leads to does not hold.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from airflow_provider_atlas.tlog.backends import posix_files as files
 
-_RECORD = 16
+_RECORD = 40
 _BLOCK = 1 << 16
 
 
@@ -28,14 +28,13 @@ class LeafIndex:
         """Whether there is an index."""
         return os.path.isdir(self._path)
 
-    def find(self, leaf: bytes) -> Iterator[int]:
-        """Yield the indices at which the leaf hash ``leaf`` may be, lowest first."""
+    def find(self, leaf: bytes) -> int | None:
+        """Return the first index of the leaf hash ``leaf``, or None when it is not there."""
         records = files.read(self._shard(leaf[0])) or b""
-        at = records.find(leaf[1:9])
-        while at >= 0:
-            if at % _RECORD == 0 and at + _RECORD <= len(records):
-                yield int.from_bytes(records[at + 8 : at + _RECORD], "big")
-            at = records.find(leaf[1:9], at + 1)
+        at = records.find(leaf)
+        while at % _RECORD and at >= 0:
+            at = records.find(leaf, at + 1)  # what looked like it was part of two records
+        return int.from_bytes(records[at + 32 : at + _RECORD], "big") if at >= 0 else None
 
     def add(self, leaves: Iterable[tuple[bytes, int]]) -> None:
         """Add leaf hashes, each with its index, in order. Adding one again does no harm."""
@@ -59,7 +58,7 @@ class LeafIndex:
         if not self.exists():
             return False
         shards = [files.read(self._shard(first)) or b"" for first in range(256)]
-        return sum(map(len, shards)) == _RECORD * size and not any(bytes(_RECORD) in shard for shard in shards)
+        return sum(map(len, shards)) == _RECORD * size and not any(bytes(32) in shard for shard in shards)
 
     def _shard(self, first: int) -> str:
         return f"{self._path}/{first:02x}"
@@ -68,7 +67,7 @@ class LeafIndex:
 def _add(path: str, leaves: Iterable[tuple[bytes, int]]) -> None:
     shards: dict[int, bytearray] = {}
     for count, (leaf, index) in enumerate(leaves, 1):
-        shards.setdefault(leaf[0], bytearray()).extend(leaf[1:9] + index.to_bytes(8, "big"))
+        shards.setdefault(leaf[0], bytearray()).extend(leaf + index.to_bytes(8, "big"))
         if count % _BLOCK == 0:  # a rebuild of a large log must fit in memory
             _flush(path, shards)
     _flush(path, shards)

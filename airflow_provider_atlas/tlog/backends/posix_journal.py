@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from airflow_provider_atlas.errors import ConsistencyError
+from airflow_provider_atlas.errors import ConfigError, ConsistencyError
 from airflow_provider_atlas.tlog.backends import posix_files as files
 from airflow_provider_atlas.tlog.tile import bundle, parse_bundle
 
@@ -66,10 +66,10 @@ class Journal:
         self._path = path
 
     def create(self) -> None:
-        """Make the journal, empty, unless it is there. Raises ConsistencyError when it is there and holds records."""
+        """Make the journal, empty, unless it is there. Raises ConfigError when it is there and holds records."""
         os.makedirs(self._path, 0o700, exist_ok=True)
         if any(os.path.getsize(self._segment(first)) for first in self.segments()):
-            raise ConsistencyError(f"the journal {self._path} has lost its format.json: restore the file")
+            raise ConfigError(f"the log of the journal {self._path} has lost its format.json: restore that file")
         os.close(os.open(self._segment(0), os.O_WRONLY | os.O_CREAT, files.PRIVATE))
         files.sync_folder(self._path)
 

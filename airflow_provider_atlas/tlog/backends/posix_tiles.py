@@ -1,7 +1,8 @@
 """The public files of a log: its tiles and entry bundles in a folder, as a web server would serve them.
 
-A full tile is on the disk before the log says so. A partial tile is not waited for: it is made again from the journal
-when the machine comes back, by the first process that opens the log.
+What is written once in 256 entries is on the disk before the log goes on: full tiles and bundles, and every tile above
+the leaf hashes. The partial bundle and the partial tile of leaf hashes are not waited for: they are made again from the
+journal when the machine comes back, by the first process that appends.
 """
 
 import os
@@ -36,24 +37,34 @@ class TileFolder:
         return b"".join(parse_hashes(content, tile.full)[: tile.width])
 
     def write(self, tiles: Iterable[TileContent]) -> None:
-        """Write ``tiles``; when this returns, the full ones among them are durable."""
+        """Write ``tiles``; when this returns, those that are not made again after a power failure are durable."""
         folders = set()
         for tile, content in tiles:
             path = f"{self._path}/{tile.path}"
-            files.replace(path, content, self._spare, durable=tile.is_full)
-            if tile.is_full:
+            files.replace(path, content, self._spare, durable=_is_durable(tile))
+            if _is_durable(tile):
                 folders.add(os.path.dirname(path))
         for folder in folders:
             files.sync_folder(folder)
 
     def repair(self, tiles: Iterable[TileContent]) -> None:
         """Write those of ``tiles`` that are not there as they should be."""
-        for made in tiles:
-            if files.read(f"{self._path}/{made.tile.path}") != made.content:
-                self.write([made])
+        for tile, content in tiles:
+            path = f"{self._path}/{tile.path}"
+            if files.read(path) != content:
+                self.write([TileContent(tile, content)])
+            elif _is_durable(tile):  # it is there; but a process that died may not have waited for the disk
+                files.sync(path)
+                files.sync_folder(os.path.dirname(path))
 
     def collect(self, tiles: Iterable[TileContent]) -> None:
         """Remove the partial tiles that the full ones among ``tiles`` replace, as tlog-tiles allows."""
         for tile, _ in tiles:
             if tile.is_full:
-                files.remove_folder(f"{self._path}/{tile.path}.p")
+                path = f"{self._path}/{tile.path}"
+                files.remove_folder(f"{path}.p")
+                files.sync_folder(os.path.dirname(path))  # or a power failure brings them back, and not as they were
+
+
+def _is_durable(tile: Tile) -> bool:
+    return tile.is_full or tile.level > 0
