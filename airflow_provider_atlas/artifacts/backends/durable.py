@@ -15,17 +15,23 @@ _TEMPORARY = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 def create(path: str, content: bytes, *, mode: int) -> None:
-    """Make the file ``path`` of ``content`` with the permissions ``mode``. Raises FileExistsError when it is there."""
+    """Make the file ``path`` of ``content`` with the permissions ``mode``. Raises FileExistsError when it is there.
+
+    A file has two names until its own is on disk: one that has one name is there for good, whoever made it.
+    """
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(8)}")
     try:
         _write(temporary, content, mode)
         # link() and not rename(), which would replace what another process has put there meanwhile.
         os.link(temporary, path)
-    finally:
+    except BaseException:
         with suppress(FileNotFoundError):
             os.unlink(temporary)
+        raise
+    # When this fails, both names stay, and the next attempt sees by them that there is something left to do.
     sync_folder(folder)
+    os.unlink(temporary)
 
 
 def make_folder(path: str, *, top: str, mode: int) -> None:

@@ -48,25 +48,16 @@ class FolderArchive:
         if len(content) > MAX_RECORD:
             raise ArchiveError(f"expected a record of at most {MAX_RECORD} bytes for {place}")
         try:
-            self._make_folder(os.path.dirname(place))
-            if self._holds(path, content):
-                # Whoever put it may have crashed before its name was on disk.
-                durable.sync_folder(os.path.dirname(place))
-            else:
-                self._create(path, place, content, 0o600 if private else 0o644)
+            if not self._holds(path, content):
+                self._make_folder(os.path.dirname(place))
+                self._create(path, content, 0o600 if private else 0o644)
         except OSError as error:
             raise ArchiveError(f"{place} could not be kept: {durable.explain(error)}") from error
 
     def get(self, path: Sequence[str]) -> bytes:
         """Return what is kept at ``path``. See ``Archive``."""
-        place = self._place(path)
-        try:
-            with self._opened(path, _FILE) as descriptor:
-                return _read(descriptor, place)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise MissingError(f"nothing is kept at {place}") from error
-        except OSError as error:
-            raise ArchiveError(f"{place} could not be read: {error.strerror}") from error
+        content, _ = self._read(path)
+        return content
 
     def list(self, path: Sequence[str]) -> Sequence[str]:
         """Return the segments kept directly under ``path``, sorted. See ``Archive``."""
@@ -95,22 +86,36 @@ class FolderArchive:
             durable.make_folder(folder, top=self._root, mode=0o755)
             self._made.add(folder)
 
-    def _holds(self, path: Sequence[str], content: bytes) -> bool:
+    def _create(self, path: Sequence[str], content: bytes, mode: int) -> None:
         try:
-            kept = self.get(path)
+            durable.create(self._place(path), content, mode=mode)
+        except FileExistsError:
+            if not self._holds(path, content):
+                raise
+
+    def _holds(self, path: Sequence[str], content: bytes) -> bool:
+        """Return whether ``content`` is kept at ``path``, for good. Raises ArchiveError when something else is."""
+        try:
+            kept, names = self._read(path)
         except MissingError:
             return False
         if kept != content:
             raise ArchiveError(f"expected nothing else at {self._place(path)}: a record is never replaced")
+        if names > 1:
+            # Whoever is putting it, or crashed while it did, has not seen its name on disk.
+            durable.sync_folder(os.path.dirname(self._place(path)))
         return True
 
-    def _create(self, path: Sequence[str], place: str, content: bytes, mode: int) -> None:
+    def _read(self, path: Sequence[str]) -> tuple[bytes, int]:
+        """Return what is kept at ``path``, and how many names the file has."""
+        place = self._place(path)
         try:
-            durable.create(place, content, mode=mode)
-        except FileExistsError:
-            if not self._holds(path, content):
-                raise
-            durable.sync_folder(os.path.dirname(place))
+            with self._opened(path, _FILE) as descriptor:
+                return _content(descriptor, place), os.fstat(descriptor).st_nlink
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise MissingError(f"nothing is kept at {place}") from error
+        except OSError as error:
+            raise ArchiveError(f"{place} could not be read: {error.strerror}") from error
 
     @contextmanager
     def _opened(self, path: Sequence[str], how: int) -> Iterator[int]:
@@ -140,7 +145,7 @@ def _check_plain(segment: str, folder: int) -> None:
         raise MalformedError(f"expected {segment} in an archive to be a file or a folder, not a link or a device")
 
 
-def _read(descriptor: int, place: str) -> bytes:
+def _content(descriptor: int, place: str) -> bytes:
     status = os.fstat(descriptor)
     if stat.S_ISDIR(status.st_mode):
         raise MissingError(f"expected a record at {place}, not a folder")

@@ -282,12 +282,33 @@ def test_a_record_is_on_disk_before_it_has_a_name_and_its_name_before_it_is_ackn
         assert events[events.index((kind, path)) + 1] == ("fsync", os.path.dirname(path))
 
 
-def test_a_record_that_is_there_is_acknowledged_when_its_name_is_on_disk(tmp_path, monkeypatch):
+def test_a_record_that_is_there_for_good_costs_no_wait_for_the_disk(tmp_path, monkeypatch):
     FolderArchive(tmp_path / "archive").put(PATH, b"content")
     events = recorded(monkeypatch, "fsync", "link", "mkdir")
     FolderArchive(tmp_path / "archive").put(PATH, b"content")
-    folder = tmp_path.joinpath("archive", *PATH[:-1])
-    assert set(events) == {("fsync", str(folder)), ("fsync", str(folder.parent))}
+    assert events == []
+
+
+@pytest.mark.parametrize("trouble", [("unlink", KeyboardInterrupt), ("fsync", OSError)], ids=["crash", "disk error"])
+def test_a_record_that_may_not_be_on_disk_is_brought_there_before_it_is_acknowledged(tmp_path, monkeypatch, trouble):
+    function, error = trouble
+
+    def failing(subject):
+        # The first fsync is that of the content, before there is a record at all.
+        if function == "unlink" or os.path.isdir(f"/proc/self/fd/{subject}"):
+            raise error
+        os.fdatasync(subject)
+
+    tmp_path.joinpath("archive", *PATH[:-1]).mkdir(parents=True)
+    archive = FolderArchive(tmp_path / "archive")
+    archive.put((*PATH[:-1], "other"), b"")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, function, failing)
+        with pytest.raises((KeyboardInterrupt, ArchiveError)):
+            archive.put(PATH, b"content")
+    events = recorded(monkeypatch, "fsync", "link", "mkdir")
+    FolderArchive(tmp_path / "archive").put(PATH, b"content")
+    assert events == [("fsync", str(tmp_path.joinpath("archive", *PATH[:-1])))]
 
 
 WRITER = """
