@@ -53,7 +53,7 @@ class KeyFileSigner:
         try:
             return cls(_parse(_read(path), path))
         except FileNotFoundError as error:
-            raise ConfigError(f"expected a key at {path}: make one with `atlas keys generate {path}`") from error
+            raise ConfigError(f"expected a key at {path}: make one with `atlas keys generate --out {path}`") from error
         except OSError as error:
             raise ConfigError(f"expected to read the key at {path}, but: {error.strerror}") from error
 

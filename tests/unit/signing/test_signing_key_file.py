@@ -76,7 +76,7 @@ def test_the_same_message_gets_the_same_signature(tmp_path):
 
 
 def test_a_missing_key_says_how_to_make_one(tmp_path):
-    with pytest.raises(ConfigError, match=re.escape(f"atlas keys generate {tmp_path / 'key.pem'}")):
+    with pytest.raises(ConfigError, match=re.escape(f"atlas keys generate --out {tmp_path / 'key.pem'}")):
         KeyFileSigner.load(tmp_path / "key.pem")
 
 
