@@ -209,7 +209,20 @@ def test_torn_record_longer_than_the_next_one_leaves_nothing_behind(folder: Path
     with (folder / SEGMENT).open("ab") as file:
         file.write(b"\x00\x01\x00\x00\x00\x00\x00\x01" + b"y" * 40_000)
     assert_goes_on(folder, 300)
-    assert_goes_on(folder, 301)
+    *_, last = Journal(str(folder / ".state/journal")).read(START)
+    assert (folder / SEGMENT).stat().st_size == last.end.offset
+
+
+def test_recovery_waits_for_the_disk_before_it_shows_a_checkpoint(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    # A process that died after it wrote its checkpoint and before the disk had it leaves it in memory alone.
+    steps = []
+    sync, rename = os.fdatasync, os.rename
+    monkeypatch.setattr(os, "fdatasync", lambda fd: (sync(fd), steps.append(os.readlink(f"/proc/self/fd/{fd}"))))
+    monkeypatch.setattr(os, "rename", lambda old, new: (rename(old, new), steps.append(str(new))))
+    (folder / TREE).unlink()
+    open_log(folder).append([entry(0)])
+    shown = [os.path.relpath(step, folder) for step in steps]
+    assert shown.index(SEGMENT) < shown.index("checkpoint")
 
 
 def test_entry_that_was_written_and_never_signed_is_signed_by_the_next(folder: Path):
