@@ -310,6 +310,13 @@ def test_index_that_lost_its_tail_to_a_power_failure_is_made_again(folder: Path)
     assert [receipt.index for receipt in open_log(folder).append(entries(0, 300))] == list(range(300))
 
 
+def test_index_whose_last_record_was_cut_short_finds_what_is_added_later(folder: Path):
+    for shard in (folder / ".state/index").iterdir():
+        shard.write_bytes(shard.read_bytes() + b"short")
+    open_log(folder).append(entries(300, 600))
+    assert [receipt.index for receipt in open_log(folder).append(entries(0, 600))] == list(range(600))
+
+
 def test_index_that_says_too_much_is_not_believed(folder: Path):
     for shard in (folder / ".state/index").iterdir():
         records = shard.read_bytes()
