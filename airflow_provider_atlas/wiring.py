@@ -10,7 +10,7 @@ from airflow_provider_atlas.artifacts.archive import Archive, RunFolder, run_pat
 from airflow_provider_atlas.artifacts.spool import Spool
 from airflow_provider_atlas.artifacts.store import ArtifactStore
 from airflow_provider_atlas.attest.seal import Sealer
-from airflow_provider_atlas.errors import ConfigError
+from airflow_provider_atlas.errors import ConfigError, MalformedError
 from airflow_provider_atlas.settings import Settings, path_of
 from airflow_provider_atlas.signing.keys import PublicKey
 from airflow_provider_atlas.signing.signer import Signer
@@ -18,6 +18,8 @@ from airflow_provider_atlas.tee.attester import Attester, EvidenceVerifier
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint
 from airflow_provider_atlas.tlog.log import TransparencyLog
 from airflow_provider_atlas.tlog.note import VerifierKey
+from airflow_provider_atlas.tlog.policy import MAX_POLICY_BYTES, WitnessPolicy
+from airflow_provider_atlas.tlog.witness import Cosign
 from airflow_provider_atlas.verify.policy import Policy, starting_policy
 from airflow_provider_atlas.verify.record_checks import Judge
 from airflow_provider_atlas.verify.records import load_run
@@ -75,7 +77,27 @@ def transparency_log(settings: Settings) -> TransparencyLog:
     from airflow_provider_atlas.tlog.backends.posix import PosixLog
 
     folder = Path(path_of(settings.log, "posix", "log"))
-    return PosixLog(folder, settings.log_origin, _log_key(settings))
+    return PosixLog(folder, settings.log_origin, _log_key(settings), cosign=_witnesses(settings))
+
+
+def _witnesses(settings: Settings) -> Cosign | None:
+    if not settings.log_witnesses:
+        return None
+    from airflow_provider_atlas.tlog.backends.witness_client import Witnesses
+
+    policy = read_witness_policy(settings.log_witnesses)
+    return Witnesses(policy, fail_open=settings.log_witness_failure == "open")
+
+
+def read_witness_policy(path: str) -> WitnessPolicy:
+    """Return the witness policy (tlog-policy) in the file ``path``. Raises ConfigError when there is none."""
+    try:
+        with Path(path).open("rb") as file:
+            return WitnessPolicy.parse(file.read(MAX_POLICY_BYTES + 1))
+    except OSError as error:
+        raise ConfigError(f"cannot read the witness policy {path}: {error.strerror}") from error
+    except MalformedError as error:
+        raise ConfigError(f"cannot use the witness policy {path}: {error}") from error
 
 
 def _log_key(settings: Settings) -> Any:  # noqa: ANN401 - the key's type is the backend's own business

@@ -20,6 +20,7 @@ from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, KeySerializationEncryption, PrivateFormat
 
 from airflow_provider_atlas.errors import MalformedError, MissingError, SignatureError
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint
@@ -78,6 +79,15 @@ class CosignerKey(Protocol):
 
     def public_key(self) -> _PublicKey:
         """Return the public half."""
+        ...
+
+    def private_bytes(
+        self,
+        encoding: Encoding,
+        format: PrivateFormat,  # noqa: A002 - the library's name
+        encryption_algorithm: KeySerializationEncryption,
+    ) -> bytes:
+        """Return the key itself, to be kept."""
         ...
 
 
