@@ -154,7 +154,9 @@ def _post(url: str, body: bytes, timeout: float) -> tuple[int, str, bytes]:
     import requests
 
     with requests.post(url, data=body, timeout=timeout, stream=True, allow_redirects=False) as response:
-        content = response.raw.read(MAX_REQUEST_BYTES + 1, decode_content=True)
-        if len(content) > MAX_REQUEST_BYTES:
-            raise MalformedError("expected a short answer of a witness")
+        content = b""
+        for chunk in response.iter_content(1 << 16):
+            content += chunk
+            if len(content) > MAX_REQUEST_BYTES:
+                raise MalformedError("expected a short answer of a witness")
         return response.status_code, response.headers.get("Content-Type", "").split(";")[0].strip(), content

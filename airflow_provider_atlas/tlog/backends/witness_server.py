@@ -29,6 +29,7 @@ class WitnessServer(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    block_on_close = False  # a kept-alive connection must not hold up the end
 
     def __init__(self, witness: WitnessFolder, host: str, port: int, prefix: str = "") -> None:
         self.witness = witness
