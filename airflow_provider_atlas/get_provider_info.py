@@ -35,6 +35,8 @@ def _options() -> dict[str, object]:
             ("log", "", "posix:/var/lib/atlas/log", "The transparency log"),
             ("log_origin", "", "atlas.example.org/log", "The name that the log signs its checkpoints with"),
             ("log_signer", "", "file:/etc/atlas/log.pem", "The log's key; made at first use when empty"),
+            ("log_witnesses", "", "/etc/atlas/witnesses", "Who cosigns the log's checkpoints: a tlog-policy file"),
+            ("log_witness_failure", "closed", "open", "Without their quorum a checkpoint waits; open: it does not"),
             ("archive", "", "file:/var/lib/atlas/archive", "Where records are kept"),
             ("spool", "", "file:/var/lib/atlas/spool", "Where records wait that could not be finished"),
             ("policy", "", "/etc/atlas/policy.yaml", "What AtlasVerifyOperator judges by"),

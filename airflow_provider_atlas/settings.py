@@ -13,6 +13,9 @@ from airflow_provider_atlas.errors import ConfigError
 Mode = Literal["observe", "enforce", "off"]
 """What happens when a task cannot be attested: it is noticed, it fails, or nothing is attested at all."""
 
+WitnessFailure = Literal["open", "closed"]
+"""What happens to a checkpoint that too few witnesses cosigned: it is published all the same, or waits."""
+
 DEFAULTS: Mapping[str, str] = {
     "mode": "observe",
     "deployment": "airflow",
@@ -22,6 +25,8 @@ DEFAULTS: Mapping[str, str] = {
     "log": "",
     "log_origin": "",
     "log_signer": "",
+    "log_witnesses": "",
+    "log_witness_failure": "closed",
     "archive": "",
     "spool": "",
     "policy": "",
@@ -35,9 +40,10 @@ class Settings:
     """One deployment's settings, complete and checked.
 
     ``signer``, ``attester``, ``log``, ``log_signer``, ``archive`` and ``spool`` are URIs. A key that was named must
-    exist; a default one is made at its first use, and ``made_keys`` says which those are. ``policy`` is the path of
-    the policy that ``AtlasVerifyOperator`` judges by, or empty. ``image`` is the digest of the worker's image, which
-    nothing inside it can know.
+    exist; a default one is made at its first use, and ``made_keys`` says which those are. ``log_witnesses`` is the path
+    of a witness policy (tlog-policy), or empty: then checkpoints are published as the log signed them. ``policy`` is
+    the path of the policy that ``AtlasVerifyOperator`` judges by, or empty. ``image`` is the digest of the worker's
+    image, which nothing inside it can know.
     """
 
     mode: Mode
@@ -48,6 +54,8 @@ class Settings:
     log: str
     log_origin: str
     log_signer: str
+    log_witnesses: str
+    log_witness_failure: WitnessFailure
     archive: str
     spool: str
     policy: str
@@ -69,7 +77,8 @@ class Settings:
         values = {**DEFAULTS, **given}
         values = {**values, **_derived(values, values["home"] or home)}
         made = frozenset(key for key in ("signer", "log_signer") if key not in given)
-        return cls(**{**values, "mode": _mode(values["mode"])}, made_keys=made)  # type: ignore[arg-type]  # all str but mode
+        checked = {"mode": _mode(values["mode"]), "log_witness_failure": _failure(values["log_witness_failure"])}
+        return cls(**{**values, **checked}, made_keys=made)  # type: ignore[arg-type]  # all str but these two
 
 
 def _derived(values: Mapping[str, str], home: str) -> Mapping[str, str]:
@@ -91,6 +100,12 @@ def _mode(text: str) -> Mode:
     if text not in ("observe", "enforce", "off"):
         raise ConfigError(f"[atlas] mode is observe, enforce or off, and not {text!r}")
     return cast("Mode", text)
+
+
+def _failure(text: str) -> WitnessFailure:
+    if text not in ("open", "closed"):
+        raise ConfigError(f"[atlas] log_witness_failure is open or closed, and not {text!r}")
+    return cast("WitnessFailure", text)
 
 
 def path_of(uri: str, scheme: str, setting: str) -> str:

@@ -1,28 +1,49 @@
 """The composition root: settings → parts. The only module that knows the backends; a URI's scheme picks one."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from airflow_provider_atlas.artifacts.archive import Archive, RunFolder, run_path
 from airflow_provider_atlas.artifacts.spool import Spool
 from airflow_provider_atlas.artifacts.store import ArtifactStore
 from airflow_provider_atlas.attest.seal import Sealer
-from airflow_provider_atlas.errors import ConfigError
+from airflow_provider_atlas.errors import ConfigError, MalformedError
 from airflow_provider_atlas.settings import Settings, path_of
 from airflow_provider_atlas.signing.keys import PublicKey
 from airflow_provider_atlas.signing.signer import Signer
 from airflow_provider_atlas.tee.attester import Attester, EvidenceVerifier
-from airflow_provider_atlas.tlog.checkpoint import Checkpoint
+from airflow_provider_atlas.tlog.checkpoint import Checkpoint, SignedCheckpoint
 from airflow_provider_atlas.tlog.log import TransparencyLog
+from airflow_provider_atlas.tlog.monitor import Alarm, Watch
 from airflow_provider_atlas.tlog.note import VerifierKey
+from airflow_provider_atlas.tlog.policy import MAX_POLICY_BYTES, WitnessPolicy
+from airflow_provider_atlas.tlog.receipt import Receipt
+from airflow_provider_atlas.tlog.witness import Cosign
 from airflow_provider_atlas.verify.policy import Policy, starting_policy
 from airflow_provider_atlas.verify.record_checks import Judge
 from airflow_provider_atlas.verify.records import load_run
 from airflow_provider_atlas.verify.report import VerificationReport
 from airflow_provider_atlas.verify.run import Gate, verify_run
+
+Progress = Callable[[int, int], None]
+"""``progress(done, all)`` is called as work goes on."""
+
+
+class Server(Protocol):
+    """What serves until it is told to stop."""
+
+    server_port: int
+
+    def serve_forever(self) -> None:
+        """Serve, and return when another thread calls ``shutdown``."""
+        ...
+
+    def server_close(self) -> None:
+        """Give the port back."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +96,27 @@ def transparency_log(settings: Settings) -> TransparencyLog:
     from airflow_provider_atlas.tlog.backends.posix import PosixLog
 
     folder = Path(path_of(settings.log, "posix", "log"))
-    return PosixLog(folder, settings.log_origin, _log_key(settings))
+    return PosixLog(folder, settings.log_origin, _log_key(settings), cosign=_witnesses(settings))
+
+
+def _witnesses(settings: Settings) -> Cosign | None:
+    if not settings.log_witnesses:
+        return None
+    from airflow_provider_atlas.tlog.backends.witness_client import Witnesses
+
+    policy = read_witness_policy(settings.log_witnesses)
+    return Witnesses(policy, fail_open=settings.log_witness_failure == "open")
+
+
+def read_witness_policy(path: str) -> WitnessPolicy:
+    """Return the witness policy (tlog-policy) in the file ``path``. Raises ConfigError when there is none."""
+    try:
+        with Path(path).open("rb") as file:
+            return WitnessPolicy.parse(file.read(MAX_POLICY_BYTES + 1))
+    except OSError as error:
+        raise ConfigError(f"cannot read the witness policy {path}: {error.strerror}") from error
+    except MalformedError as error:
+        raise ConfigError(f"cannot use the witness policy {path}: {error}") from error
 
 
 def _log_key(settings: Settings) -> Any:  # noqa: ANN401 - the key's type is the backend's own business
@@ -167,16 +208,76 @@ def _reference_of(tee: Attester | None) -> Mapping[str, Any] | None:
     return {"tee": "tdx", "development_roots": [tee.root_sha256], "measurements": pinned}
 
 
-def audit_log(folder: str, key: VerifierKey) -> tuple[Checkpoint, int]:
-    """Return the checkpoint of the log in ``folder``, and how many tiles were made again and found right.
+def audit_log(place: str, key: VerifierKey, progress: Progress | None = None) -> tuple[Checkpoint, int]:
+    """Return the checkpoint of the log at ``place``, and how many tiles were made again and found right.
 
-    Raises SignatureError or ConsistencyError for a log that is not what ``key`` signs, MissingError or MalformedError
-    when a file of it is not there or cannot be read, LogError when the folder cannot.
+    ``place`` is a folder or a URL. ``progress(done, all)`` is told how many entries were read. Raises SignatureError or
+    ConsistencyError for a log that is not what ``key`` signs, MissingError or MalformedError when a file of it is not
+    there or cannot be read, LogError when the log is away.
     """
-    from airflow_provider_atlas.tlog.backends.posix_reader import PosixLogReader
+    from airflow_provider_atlas.tlog.backends.log_reader import LogReader
+    from airflow_provider_atlas.tlog.backends.sources import open_source
 
-    audit = PosixLogReader(Path(folder), key).audit()
+    audit = LogReader(open_source(place), key).audit(progress)
     return audit.checkpoint, audit.tiles
+
+
+def make_receipt(
+    place: str, key: VerifierKey, wanted: int | bytes, progress: Progress | None = None
+) -> tuple[Receipt, bytes]:
+    """Return a receipt of the log at ``place`` for the entry ``wanted``, by its index or itself, and the entry.
+
+    Raises MissingError when the log has no such entry, and as ``audit_log`` does.
+    """
+    from airflow_provider_atlas.tlog.backends.log_reader import LogReader
+    from airflow_provider_atlas.tlog.backends.sources import open_source
+
+    reader = LogReader(open_source(place), key)
+    index = reader.find(wanted, progress) if isinstance(wanted, bytes) else wanted
+    receipt = reader.receipt(index)
+    entry = wanted if isinstance(wanted, bytes) else next(reader.entries(index, index + 1))
+    receipt.check(entry, key.name, (key,))
+    return receipt, entry
+
+
+def watch_log(
+    place: str, key: VerifierKey, watch: Watch, state: str, now: datetime
+) -> tuple[SignedCheckpoint | None, SignedCheckpoint | None, Sequence[Alarm]]:
+    """Compare the log at ``place`` with what the file ``state`` has of it, and keep what is shown if all is well.
+
+    Returns the checkpoint that was seen before, the one that is shown now, and what is wrong. Raises ConfigError when
+    ``state`` cannot be used, LogError or MissingError when the log is away or lacks what the answer needs.
+    """
+    from airflow_provider_atlas.tlog.backends.monitor import look
+    from airflow_provider_atlas.tlog.backends.sources import open_source
+
+    sighting = look(open_source(place), key, watch, Path(state), now)
+    return sighting.seen, sighting.shown, sighting.alarms
+
+
+def make_witness(folder: str, name: str, algorithms: Sequence[str]) -> Sequence[VerifierKey]:
+    """Make a witness called ``name`` in ``folder``; return its verifier keys. Raises ConfigError or LogError."""
+    from airflow_provider_atlas.tlog.backends.witness_folder import create
+
+    return create(Path(folder), name, algorithms)
+
+
+def witness_server(
+    folder: str, keys: Mapping[str, Sequence[VerifierKey]], address: tuple[str, int], prefix: str
+) -> tuple[Server, Sequence[VerifierKey]]:
+    """Return a server, not serving yet, of the witness in ``folder`` for the logs of ``keys``; and its verifier keys.
+
+    Raises ConfigError when there is no witness, or it cannot listen at ``address``.
+    """
+    from airflow_provider_atlas.tlog.backends.witness_folder import WitnessFolder
+    from airflow_provider_atlas.tlog.backends.witness_server import WitnessServer
+
+    witness = WitnessFolder(Path(folder), keys)
+    try:
+        server = WitnessServer(witness, *address, prefix)
+    except OSError as error:
+        raise ConfigError(f"cannot listen at {address[0]}:{address[1]}: {error.strerror}") from error
+    return server, [cosigner.verifier_key for cosigner in witness.cosigners]
 
 
 def make_key(path: str) -> PublicKey:

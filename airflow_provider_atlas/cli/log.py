@@ -1,19 +1,20 @@
-"""``atlas log``: audit a transparency log, and bring into it what could not be logged when it was made."""
+"""``atlas log``: audit, watch and witness transparency logs, prove what is in them, drain the spool."""
 
 from argparse import ArgumentParser, Namespace
 
 from airflow_provider_atlas import wiring
 from airflow_provider_atlas.attest.pending import drain as drain_spool
+from airflow_provider_atlas.cli import log_monitor, log_proof, log_witness
 from airflow_provider_atlas.cli.arguments import add_json
 from airflow_provider_atlas.cli.deployment import add_home, settings_of
+from airflow_provider_atlas.cli.log_arguments import add_log, log_key
 from airflow_provider_atlas.cli.output import Output
 from airflow_provider_atlas.encoding import JsonObject
-from airflow_provider_atlas.errors import ConfigError, MalformedError
-from airflow_provider_atlas.tlog.note import VerifierKey
 
 _EXAMPLE = """\
 examples:
   atlas log audit /var/lib/atlas/log --key 'atlas.example.org/log+3f2a…+AR8…'
+  atlas log audit https://logs.example.org/atlas --key 'atlas.example.org/log+3f2a…+AR8…'
   atlas log drain --home /var/lib/atlas
 """
 
@@ -27,8 +28,7 @@ def configure(parser: ArgumentParser) -> None:
         help="make every tile again from the entries, and compare",
         epilog="example: atlas log audit log --key 'atlas.example.org/log+3f2a…+AR8…'",
     )
-    check.add_argument("folder", metavar="LOG", help="the folder of the log")
-    check.add_argument("--key", required=True, metavar="VKEY", help="the log's verifier key, name+id+key")
+    add_log(check)
     add_json(check)
     check.set_defaults(run=audit)
     finish = commands.add_parser(
@@ -40,16 +40,16 @@ def configure(parser: ArgumentParser) -> None:
     add_home(finish)
     add_json(finish)
     finish.set_defaults(run=drain)
+    log_proof.configure(commands)
+    log_monitor.configure(commands)
+    log_witness.configure(commands)
 
 
 def audit(options: Namespace) -> int:
     """Audit a log: exit 0 when all of it is what its checkpoint signs."""
     output = Output(json=options.json)
-    try:
-        key = VerifierKey.parse(options.key)
-    except MalformedError as error:
-        raise ConfigError(f"cannot use --key: {error}") from error
-    checkpoint, tiles = wiring.audit_log(options.folder, key)
+    with output.progress("Auditing") as progress:
+        checkpoint, tiles = wiring.audit_log(options.log, log_key(options), progress)
     document: JsonObject = {
         "origin": checkpoint.origin,
         "size": checkpoint.size,

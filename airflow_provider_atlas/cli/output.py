@@ -1,8 +1,8 @@
 """Where a command's words go: people's to a terminal, a document to standard output."""
 
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 
 from rich.console import Console
@@ -34,6 +34,16 @@ class Output:
     def working(self, what: str) -> AbstractContextManager[object]:
         """Show that ``what`` is going on, as long as the ``with`` block lasts; nothing where nobody watches."""
         return self.people.status(f"{what} …")
+
+    @contextmanager
+    def progress(self, what: str) -> Iterator[Callable[[int, int], None]]:
+        """Yield ``progress(done, all)``, which shows on standard error how far ``what`` is; nothing unwatched."""
+        from rich.progress import Progress
+
+        console = _console(to_stderr=True)
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+            task = bar.add_task(what, total=None)
+            yield lambda done, whole: bar.update(task, completed=done, total=whole)
 
     def document(self, content: bytes | JsonObject) -> None:
         """Write the command's JSON document, and a newline; nothing unless ``--json`` asked for it."""

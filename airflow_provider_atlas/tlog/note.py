@@ -8,12 +8,13 @@
 
     — example.com/behind-the-sofa Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE…
 
-See: https://c2sp.org/signed-note (v1.0.0). Of its signature types, Ed25519 (0x01) is spoken here.
+See: https://c2sp.org/signed-note (v1.0.0). Of its signature types, Ed25519 (0x01) is verified here; keys of cosigners
+(0x04, 0x06) are named here, and ``tlog.cosignature`` verifies what they sign.
 """
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
@@ -31,7 +32,14 @@ MAX_SIGNATURES = 100
 ED25519 = 0x01
 """The signature type of an Ed25519 signature over the text of the note."""
 
-_MAX_VKEY_CHARACTERS = 1024
+COSIGNATURE_ED25519 = 0x04
+"""The signature type of a timestamped Ed25519 cosignature (tlog-cosignature)."""
+
+COSIGNATURE_MLDSA44 = 0x06
+"""The signature type of a timestamped ML-DSA-44 cosignature (tlog-cosignature)."""
+
+_KEY_BYTES = {ED25519: 32, COSIGNATURE_ED25519: 32, COSIGNATURE_MLDSA44: 1312}
+_MAX_VKEY_CHARACTERS = 4096
 _SEPARATOR = b"\n\n"
 _DASH = "\N{EM DASH} "
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
@@ -40,10 +48,14 @@ _NAME = re.compile(r"[^\s+\x00-\x1f]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifierKey:
-    """An Ed25519 public key and its name: who may sign a note. ``public_key`` has 32 bytes."""
+    """A public key and its name: who may sign a note, or cosign a checkpoint.
+
+    ``kind`` is the signature type. ``public_key`` has 32 bytes (Ed25519), or 1312 (ML-DSA-44).
+    """
 
     name: str
     public_key: bytes
+    kind: int = ED25519
 
     @classmethod
     def of(cls, name: str, key: Ed25519PrivateKey) -> "VerifierKey":
@@ -52,25 +64,27 @@ class VerifierKey:
         return cls(name=name, public_key=key.public_key().public_bytes_raw())
 
     @classmethod
-    def parse(cls, text: str) -> "VerifierKey":
+    def parse(cls, text: str, *, kinds: Collection[int] = (ED25519,)) -> "VerifierKey":
         """Return the key that ``text`` spells: ``name+keyid+base64``, a "vkey".
 
-        Raises MalformedError for any other spelling, a key id that is not the key's, and keys that are not Ed25519.
+        ``kinds`` are the signature types that may stand here: by default that of a key that signs notes, and no
+        cosigner's. Raises MalformedError for any other spelling or type, and for a key id that is not the key's.
         """
         if len(text) > _MAX_VKEY_CHARACTERS or text.count("+") < 2:
             raise MalformedError("expected a verifier key, name+keyid+base64")
         name, key_id, encoded = text.split("+", 2)  # the base64 may hold a plus of its own
         check_name(name)
         blob = b64decode(encoded)
-        if len(blob) != 33 or blob[0] != ED25519:
-            raise MalformedError("expected an Ed25519 verifier key (type 0x01, 32 bytes)")
-        key = cls(name=name, public_key=blob[1:])
+        if not blob or blob[0] not in kinds or len(blob) - 1 != _KEY_BYTES.get(blob[0]):
+            expected = " or ".join(f"0x{kind:02x} ({_KEY_BYTES[kind]} bytes)" for kind in kinds)
+            raise MalformedError(f"expected a verifier key of type {expected}")
+        key = cls(name=name, public_key=blob[1:], kind=blob[0])
         if parse_hex(key_id, 4) != key.key_id:
             raise MalformedError("expected the key id of a verifier key to be that of its name and key")
         return key
 
     def __str__(self) -> str:
-        return f"{self.name}+{self.key_id.hex()}+{b64encode(bytes([ED25519]) + self.public_key)}"
+        return f"{self.name}+{self.key_id.hex()}+{b64encode(bytes([self.kind]) + self.public_key)}"
 
     @property
     def key_id(self) -> bytes:
@@ -80,10 +94,15 @@ class VerifierKey:
     @property
     def key_hash(self) -> bytes:
         """The 32 bytes that the key id is cut from; Rekor v2 calls them the log id."""
-        return hashlib.sha256(self.name.encode() + b"\n" + bytes([ED25519]) + self.public_key).digest()
+        return hashlib.sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public_key).digest()
 
     def verify(self, signature: bytes, text: str) -> None:
-        """Check ``signature`` of the note text ``text``. Raises SignatureError when it is not this key's."""
+        """Check ``signature`` of the note text ``text``. Raises SignatureError when it is not this key's.
+
+        A cosigner's key signs no note text, so it verifies none (``tlog.cosignature``).
+        """
+        if self.kind != ED25519:
+            raise SignatureError("expected the key of a log, which signs the text of a note; a cosigner's does not")
         try:
             Ed25519PublicKey.from_public_bytes(self.public_key).verify(signature, text.encode())
         except (InvalidSignature, ValueError) as error:

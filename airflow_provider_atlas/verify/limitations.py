@@ -7,15 +7,25 @@ from airflow_provider_atlas.verify.report import ArtifactResult, Check, RecordRe
 _ALWAYS = (
     "A record says what went in and what came out. It does not say that the task's code is right, or its data good.",
     "Inputs that nobody declared or recorded are not seen.",
-    "Inclusion is proved in one log, whose operator could show others another; no independent witness cosigned it.",
+)
+_UNWITNESSED = (
+    "Inclusion is proved in one log, whose operator could show others another; no independent witness cosigned it."
 )
 
 
 def limitations_of(
-    records: Sequence[RecordResult], artifacts: Sequence[ArtifactResult], checks: Sequence[Check]
+    records: Sequence[RecordResult],
+    artifacts: Sequence[ArtifactResult],
+    checks: Sequence[Check],
+    *,
+    witnessed: bool,
 ) -> Sequence[str]:
-    """Return the sentences that a reader of this report must know, those of this run first."""
-    return (*_of_tee(records), *_of_coverage(records, artifacts, checks), *_ALWAYS)
+    """Return the sentences that a reader of this report must know, those of this run first.
+
+    ``witnessed`` says that a quorum of witnesses was asked for.
+    """
+    unwitnessed = () if witnessed else (_UNWITNESSED,)
+    return (*_of_tee(records), *_of_coverage(records, artifacts, checks), *_ALWAYS, *unwitnessed)
 
 
 def _of_tee(records: Sequence[RecordResult]) -> Iterator[str]:

@@ -12,6 +12,11 @@
     logs:
       - origin: atlas.example.org/log
         key: atlas.example.org/log+3f2a…+AR8…
+        witnesses: |
+          witness one w1.example+c74f20a3+BBpc2QcU…
+          witness two w2.example+2ab9e1f4+BKx8pZ0d…
+          group both all one two
+          quorum both
     tee:
       evidence: required
       accept:
@@ -33,6 +38,7 @@ from airflow_provider_atlas.errors import ConfigError, MalformedError
 from airflow_provider_atlas.signing.keys import PublicKey
 from airflow_provider_atlas.tee.appraisal import ReferenceValues
 from airflow_provider_atlas.tlog.note import VerifierKey
+from airflow_provider_atlas.tlog.policy import WitnessPolicy
 from airflow_provider_atlas.tlog.trust import TrustedLog
 from airflow_provider_atlas.verify.policy_schema import POLICY_SCHEMA
 
@@ -103,7 +109,7 @@ class Policy:
                 TrustedSigner(name=item["name"], key=PublicKey.from_pem(item["public_key"].encode("utf-8")))
                 for item in document["signers"]
             ],
-            logs=[TrustedLog(origin=item["origin"], key=VerifierKey.parse(item["key"])) for item in document["logs"]],
+            logs=[_log(item) for item in document["logs"]],
             tees=[_accepted(item) for item in tee.get("accept", [])],
             evidence_required=tee.get("evidence") == "required",
             start_required=records.get("start", "optional") == "required",
@@ -116,6 +122,11 @@ class Policy:
         """Every development root that some TEE is accepted under."""
         return frozenset(root for tee in self.tees for root in tee.development_roots)
 
+    @property
+    def is_witnessed(self) -> bool:
+        """Whether every log that counts must have its checkpoints cosigned by a quorum of witnesses."""
+        return all(log.is_witnessed for log in self.logs)
+
     def signer(self, key: PublicKey) -> TrustedSigner | None:
         """Return who ``key`` is to this policy, or None for a stranger."""
         return next((signer for signer in self.signers if signer.key == key), None)
@@ -123,6 +134,18 @@ class Policy:
     def log(self, origin: str) -> TrustedLog | None:
         """Return the trusted log of that ``origin``, or None."""
         return next((log for log in self.logs if log.origin == origin), None)
+
+
+def _log(item: Mapping[str, Any]) -> TrustedLog:
+    key = VerifierKey.parse(item["key"])
+    if "witnesses" not in item:
+        return TrustedLog(origin=item["origin"], key=key)
+    witnesses = WitnessPolicy.parse(item["witnesses"].encode("utf-8"))
+    if witnesses.logs and key not in [log.key for log in witnesses.logs]:
+        raise MalformedError(f"expected the log lines among the witnesses of {item['origin']} to name its key")
+    if any(witness.key.public_key == key.public_key for witness in witnesses.witnesses):
+        raise MalformedError(f"expected no witness of {item['origin']} to have the log's own key")
+    return TrustedLog(origin=item["origin"], key=key, witnesses=witnesses)
 
 
 def _accepted(item: Mapping[str, Any]) -> AcceptedTee:

@@ -46,7 +46,11 @@ POLICY_SCHEMA: JsonObject = {
             "logs": {
                 "type": "array",
                 "minItems": 1,
-                "items": _object({"origin": {"type": "string"}, "key": {"type": "string"}}, "origin", "key"),
+                "items": _object(
+                    {"origin": {"type": "string"}, "key": {"type": "string"}, "witnesses": {"type": "string"}},
+                    "origin",
+                    "key",
+                ),
             },
             "tee": _object(
                 {"evidence": _DEMAND, "accept": {"type": "array", "items": _REFERENCE, "minItems": 1}},

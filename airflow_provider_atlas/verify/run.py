@@ -237,5 +237,5 @@ def _report(
         records=results,
         artifacts=artifacts,
         development=any(result.tee is not None and result.tee.assurance == "development" for result in results),
-        limitations=limitations_of(results, artifacts, answers.checks),
+        limitations=limitations_of(results, artifacts, answers.checks, witnessed=judge.policy.is_witnessed),
     )

@@ -42,6 +42,7 @@ from airflow_provider_atlas.tlog.checkpoint import Checkpoint, SignedCheckpoint
 from airflow_provider_atlas.tlog.note import VerifierKey
 from airflow_provider_atlas.tlog.receipt import Receipt
 from airflow_provider_atlas.tlog.tile import MAX_ENTRY_BYTES, TileTree
+from airflow_provider_atlas.tlog.witness import Cosign
 
 T = TypeVar("T")
 
@@ -52,12 +53,22 @@ _MAX_ORIGIN = 255  # so that tree.json, which holds a checkpoint, fits a page
 class PosixLog:
     """The log ``origin`` in ``folder``, whose checkpoints ``key`` signs; made if it is not there, when ``create``.
 
+    ``cosign`` brings in what its witnesses say of each checkpoint before that is published.
+
     It holds no file open and no lock between calls, so it may be used from any thread, and across a fork. Raises
     ConfigError when the folder holds something else, a log of another origin, or of another key, and LogError when it
     cannot be read or made.
     """
 
-    def __init__(self, folder: Path, origin: str, key: Ed25519PrivateKey, *, create: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        origin: str,
+        key: Ed25519PrivateKey,
+        *,
+        create: bool = True,
+        cosign: Cosign | None = None,
+    ) -> None:
         try:
             self.key = VerifierKey.of(origin, key)
         except MalformedError as error:
@@ -65,6 +76,7 @@ class PosixLog:
         if len(origin) > _MAX_ORIGIN:
             raise ConfigError(f"the origin of a log must have at most {_MAX_ORIGIN} characters")
         self._signing_key = key
+        self._cosign = cosign
         self._folder = open_folder(folder, self.key, create=create)
         self.reader = PosixLogReader(folder, self.key)
 
@@ -72,7 +84,8 @@ class PosixLog:
         """Append ``entries`` (``TransparencyLog.append``).
 
         Raises LogError when the folder cannot be written, or was rolled back or swapped, so that signing on would fork
-        the log. An entry that was not acknowledged may be in the log; appending it again returns its receipt.
+        the log, and when too few of the witnesses that it asks cosign. An entry that was not acknowledged may be in the
+        log; appending it again returns its receipt.
         """
         if not all(0 < len(entry) <= MAX_ENTRY_BYTES for entry in entries):
             raise LogError(f"an entry of a log has 1 to {MAX_ENTRY_BYTES} bytes: log the digest of what is larger")
@@ -123,10 +136,10 @@ class PosixLog:
                 return signed
             with files.locked_or_waited(self._folder.tree_lock) as held:
                 if held:
-                    return integrate(self._folder, self._signing_key, size)
+                    return integrate(self._folder, self._signing_key, size, self._cosign)
             signed = self._folder.state().signed
         with files.locked(self._folder.tree_lock):
-            return integrate(self._folder, self._signing_key, size)
+            return integrate(self._folder, self._signing_key, size, self._cosign)
 
     def _receipts(self, indices: Sequence[int], leaves: Sequence[bytes], signed: SignedCheckpoint) -> list[Receipt]:
         """Return a receipt for each of ``leaves``, off the tiles that everybody sees, after a look at it."""
@@ -148,7 +161,7 @@ class PosixLog:
             try:
                 return action()
             except UnderivedError as damage:
-                recover(self._folder, whole=whole or damage.whole)
+                recover(self._folder, whole=whole or damage.whole, cosign=self._cosign)
         return action()
 
 

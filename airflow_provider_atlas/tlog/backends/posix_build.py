@@ -20,6 +20,7 @@ from airflow_provider_atlas.tlog.checkpoint import Checkpoint, SignedCheckpoint
 from airflow_provider_atlas.tlog.edge import Edge, TileContent
 from airflow_provider_atlas.tlog.note import sign
 from airflow_provider_atlas.tlog.tile import FULL, TileTree, parse_hashes, tile_at
+from airflow_provider_atlas.tlog.witness import Cosign
 
 _ROLLED_BACK = (
     "the log in {} signed {} entries that its journal does not give, so it was rolled back or swapped and signs nothing"
@@ -27,13 +28,14 @@ _ROLLED_BACK = (
 )
 
 
-def integrate(folder: LogFolder, key: Ed25519PrivateKey, size: int) -> SignedCheckpoint:
+def integrate(folder: LogFolder, key: Ed25519PrivateKey, size: int, cosign: Cosign | None = None) -> SignedCheckpoint:
     """Build the tree over all of the journal, sign it with ``key``, publish it. The caller holds ``folder.tree_lock``.
 
     When another process was faster, and signed a tree of ``size`` entries or more, return its checkpoint instead.
 
     Raises UnderivedError when the tiles are not there to build upon, and ConsistencyError when the log signed something
-    that its journal does not give: then nothing is signed.
+    that its journal does not give: then nothing is signed. Raises what ``cosign`` raises: then nothing is published,
+    and the next call builds the same tree again.
     """
     state = folder.state()
     if state.signed and state.size >= size:
@@ -50,6 +52,8 @@ def integrate(folder: LogFolder, key: Ed25519PrivateKey, size: int) -> SignedChe
     # old state, and the journal the new checkpoint, which what is built then is compared with before more is signed.
     folder.tiles.write([*full, *edge.partials(since=state.size)])
     folder.index.add(_leaves(records, state.size))
+    if cosign:
+        signed = _cosigned(folder, signed, cosign, state.signed)
     # Full tiles are durable and all tiles are in place, so the checkpoint may be seen.
     folder.publish(signed)
     folder.tiles.collect(full)
@@ -57,12 +61,12 @@ def integrate(folder: LogFolder, key: Ed25519PrivateKey, size: int) -> SignedChe
     return signed
 
 
-def recover(folder: LogFolder, *, whole: bool) -> None:
+def recover(folder: LogFolder, *, whole: bool, cosign: Cosign | None = None) -> None:
     """Make again what is derived from the journal, up to the last checkpoint that was signed.
 
     What a power failure can have taken is made again: nothing below the size that the last checkpoint in the journal
     says was durable. With ``whole``, everything is compared and mended. Raises ConsistencyError when the journal does
-    not give what was signed, and ConfigError on a file system that other machines share.
+    not give what was signed, ConfigError on a file system that other machines share, and what ``cosign`` raises.
     """
     with files.locked(folder.tree_lock), files.locked(folder.lock):
         if not whole and _is_ready(folder):
@@ -79,9 +83,27 @@ def recover(folder: LogFolder, *, whole: bool) -> None:
         if whole or not folder.index.is_whole(position.size):
             folder.index.rebuild(_indexed(folder, position.size))
         if signed:
+            if cosign and len(signed.note.signatures) == 1:  # as the journal has it: its witnesses had not seen it yet
+                signed = _cosigned(folder, signed, cosign, folder.published())
             folder.publish(signed)
         # A crash up to here leaves the old tree.json, or none, and the next process begins again.
         folder.save(TreeState(position=position, signed=signed, boot=files.boot_id()))
+
+
+def _cosigned(
+    folder: LogFolder, signed: SignedCheckpoint, cosign: Cosign, before: SignedCheckpoint | None
+) -> SignedCheckpoint:
+    """Return ``signed`` with the cosignatures that it is to be published with.
+
+    It is in the journal, on the disk, before a witness sees it: what a witness cosigned the log can never lose.
+    """
+    size = signed.checkpoint.size
+    note = cosign(
+        signed.note,
+        before.note if before else None,
+        lambda old: TileTree(size, folder.tiles.read).consistency_proof(old),
+    )
+    return SignedCheckpoint(signed.checkpoint, note)
 
 
 def _edge(folder: LogFolder, state: TreeState) -> Edge:

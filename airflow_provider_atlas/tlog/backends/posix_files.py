@@ -130,13 +130,15 @@ def replace(path: str, content: bytes, spare: str, *, mode: int = PUBLIC, durabl
 
 
 def overwrite(path: str, content: bytes) -> None:
-    """Make the private file ``path`` hold ``content``, which is as long as what it holds.
+    """Make the private file ``path`` hold ``content``, which mostly is as long as what it holds.
 
     There is no new file and no new name, which is several times faster; but a reader without a lock may see a mixture.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, PRIVATE)
     try:
         write(descriptor, content, 0)
+        if os.fstat(descriptor).st_size > len(content):
+            os.ftruncate(descriptor, len(content))
     finally:
         os.close(descriptor)
 

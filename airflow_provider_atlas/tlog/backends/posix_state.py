@@ -7,7 +7,8 @@ r"""What a log in a folder knows of itself: whose it is (``format.json``), how f
 
 ``format.json`` is written once and is durable. ``tree.json`` is a memory of the running machine, named by its boot id:
 after a power failure neither it nor the files it speaks of need be whole, so it is believed only in the same boot. It
-is written over in place, padded to one page, so its ``check`` (CRC-32 of the rest) tells a reader who came too early.
+is written over in place, padded to one page unless witnesses signed much, so its ``check`` (CRC-32 of the rest) tells
+a reader who came too early.
 """
 
 import zlib
@@ -101,7 +102,7 @@ class TreeState:
         return state
 
     def to_bytes(self) -> bytes:
-        """Return the state as JSON, padded to a page."""
+        """Return the state as JSON, padded to a page, or to as many as it needs."""
         fields = self._fields()
         return canonical_json({**fields, "check": zlib.crc32(canonical_json(fields))}).ljust(_PAGE, b"\n")
 

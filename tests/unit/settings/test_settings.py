@@ -35,6 +35,13 @@ def test_another_mode_is_refused(mode: str) -> None:
         Settings.parse({"mode": mode}, home="/srv")
 
 
+def test_a_log_waits_for_its_witnesses_unless_it_is_told_not_to() -> None:
+    assert Settings.parse({}, home="/srv").log_witness_failure == "closed"
+    assert Settings.parse({"log_witness_failure": "open"}, home="/srv").log_witness_failure == "open"
+    with pytest.raises(ConfigError, match="open or closed"):
+        Settings.parse({"log_witness_failure": "ajar"}, home="/srv")
+
+
 @pytest.mark.parametrize("uri", ["file:relative", "s3:/x", "/plain/path", "file:", ""])
 def test_a_uri_of_another_scheme_or_a_relative_path_is_refused(uri: str) -> None:
     with pytest.raises(ConfigError, match=r"\[atlas\] signer"):
