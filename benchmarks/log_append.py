@@ -38,6 +38,7 @@ def times_of(folder: Path, first: int, rounds: int) -> Iterator[tuple[float, flo
 
 
 def measure_growth(folder: Path, rounds: int) -> None:
+    """Print what an append costs at each of ``SIZES``."""
     written = 0
     for size in SIZES:
         for start in range(written, size, BATCH):
@@ -52,6 +53,7 @@ def measure_growth(folder: Path, rounds: int) -> None:
 
 
 def append_for(folder: Path, first: int, seconds: float, done: "Queue[int]") -> None:
+    """Append entries of its own, from number ``first`` on, and tell how often that was done."""
     end, start = time.monotonic() + seconds, first
     while time.monotonic() < end:
         open_log(folder).append(entries(start, start + ENTRIES))
@@ -60,6 +62,7 @@ def append_for(folder: Path, first: int, seconds: float, done: "Queue[int]") -> 
 
 
 def measure_together(folder: Path, processes: int, seconds: float) -> None:
+    """Print how many appends ``processes`` bring about together, once the log is found right."""
     open_log(folder)
     done: Queue[int] = multiprocessing.Queue()
     started = [
@@ -76,6 +79,7 @@ def measure_together(folder: Path, processes: int, seconds: float) -> None:
 
 
 def main() -> None:
+    """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, help="where the logs are written; the system's folder for such things")
     parser.add_argument("--rounds", type=int, default=200, help="appends at each size: 200")
