@@ -83,7 +83,7 @@ class WitnessAndLiars(RuleBasedStateMachine):
 
 
 class TestAWitnessNeverCosignsTwoHistories(WitnessAndLiars.TestCase):
-    settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+    settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
 
 
 requests = st.builds(
