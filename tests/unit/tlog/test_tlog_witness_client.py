@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_atlas.errors import LogError
+from airflow_provider_atlas.errors import ConfigError, LogError
 from airflow_provider_atlas.tlog.backends import witness_folder
 from airflow_provider_atlas.tlog.backends.posix import PosixLog
 from airflow_provider_atlas.tlog.backends.witness_client import Witnesses
 from airflow_provider_atlas.tlog.backends.witness_folder import WitnessFolder
 from airflow_provider_atlas.tlog.policy import WitnessPolicy
 from airflow_provider_atlas.tlog.trust import TrustedLog
-from airflow_provider_atlas.tlog.witness import AddCheckpoint
+from airflow_provider_atlas.tlog.witness import AddCheckpoint, origin_id
 from tests.support.logs import KEY, ORIGIN, SIGNING_KEY, entries, entry
 from tests.support.witness_servers import serving
+from tests.support.witnesses import W1, W2, policy_of
 
 DEAD = "http://127.0.0.1:9"  # the discard port, where nobody listens
 
@@ -148,6 +149,19 @@ def test_recovery_waits_for_the_quorum_too(town: Town):
     with pytest.raises(LogError, match="quorum"):
         town.log(1).append([entry(0)])
     assert town.log(1).latest() is None
+
+
+def test_a_size_that_a_log_wrongly_remembers_is_put_right(town: Town):
+    town.settle("a")
+    town.log(1).append(entries(0, 3))
+    (town.folder / "a" / "logs" / origin_id(ORIGIN) / "checkpoint").unlink()
+    (receipt,) = town.log(1).append([entry(3)])
+    town.trusted(1).check(receipt, entry(3))
+
+
+def test_witnesses_that_cannot_be_asked_are_a_mistake():
+    with pytest.raises(ConfigError, match="URLs"):
+        Witnesses(policy_of([W1, W2], 2, urls=["https://w1.example"]), fail_open=True)
 
 
 def test_threads_and_a_quorum(town: Town):
