@@ -183,15 +183,23 @@ def verify_archive(
 def policy_for(settings: Settings, *, name: str) -> bytes:
     """Return a policy (YAML) that trusts what ``settings`` attest with, made now where it is made at first use.
 
-    With a simulated TEE it accepts that simulator's own root, by name. Start records are asked for in ``enforce``.
+    With a simulated TEE it accepts that simulator's own root, by name. Start records are asked for in ``enforce``, and
+    witnesses where the log publishes nothing without them.
     """
     return starting_policy(
         name=name,
         signers={settings.deployment: signer(settings).public_key},
         logs={settings.log_origin: log_verifier_key(settings)},
+        witnesses=_demanded_witnesses(settings),
         tee=_reference_of(attester(settings)),
         start="required" if settings.mode == "enforce" else "optional",
     )
+
+
+def _demanded_witnesses(settings: Settings) -> WitnessPolicy | None:
+    if not settings.log_witnesses or settings.log_witness_failure == "open":
+        return None
+    return read_witness_policy(settings.log_witnesses)
 
 
 def log_verifier_key(settings: Settings) -> VerifierKey:

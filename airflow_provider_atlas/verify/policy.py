@@ -202,20 +202,23 @@ def starting_policy(
     name: str,
     signers: Mapping[str, PublicKey],
     logs: Mapping[str, VerifierKey],
+    witnesses: WitnessPolicy | None = None,
     tee: Mapping[str, Any] | None = None,
     start: Literal["required", "optional"] = "optional",
 ) -> bytes:
     """Return a policy that trusts ``signers`` and ``logs`` (by origin), as YAML for people to go on from.
 
-    ``tee`` is one entry of ``tee.accept``; without it no evidence is asked for.
+    ``witnesses`` must have cosigned each of the logs. ``tee`` is one entry of ``tee.accept``; without it no evidence is
+    asked for.
     """
     import yaml
 
+    witnessed = {"witnesses": witnesses.to_text()} if witnesses else {}
     document: dict[str, Any] = {
         "version": 1,
         "name": name,
         "signers": [{"name": who, "public_key": key.pem} for who, key in signers.items()],
-        "logs": [{"origin": origin, "key": str(key)} for origin, key in logs.items()],
+        "logs": [{"origin": origin, "key": str(key), **witnessed} for origin, key in logs.items()],
         **({"tee": {"evidence": "required", "accept": [dict(tee)]}} if tee else {}),
         "records": {"manifest": "required", "start": start},
         "artifacts": "present",

@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,9 @@ from airflow_provider_atlas.errors import MalformedError, SignatureError
 from airflow_provider_atlas.tlog import merkle
 from airflow_provider_atlas.tlog.backends import witness_folder
 from airflow_provider_atlas.tlog.backends.witness_folder import WitnessFolder
-from airflow_provider_atlas.tlog.checkpoint import Checkpoint
+from airflow_provider_atlas.tlog.checkpoint import Checkpoint, SignedCheckpoint
 from airflow_provider_atlas.tlog.cosignature import COSIGNER_KINDS, Cosignature, cosigned
+from airflow_provider_atlas.tlog.monitor import Seen
 from airflow_provider_atlas.tlog.note import NoteSignature, SignedNote, VerifierKey, sign
 from airflow_provider_atlas.tlog.policy import Group, KnownLog, Witness, WitnessPolicy
 from airflow_provider_atlas.tlog.witness import AddCheckpoint, parse_lines
@@ -83,7 +85,7 @@ class WitnessAndLiars(RuleBasedStateMachine):
 
 
 class TestAWitnessNeverCosignsTwoHistories(WitnessAndLiars.TestCase):
-    settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+    settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
 
 
 requests = st.builds(
@@ -131,6 +133,11 @@ def test_a_request_is_read_as_it_was_written(request: AddCheckpoint):
     assert AddCheckpoint.parse(request.to_bytes()) == request
 
 
+def test_what_a_monitor_saw_is_read_as_it_was_written():
+    seen = Seen(signed=SignedCheckpoint.parse(signed_checkpoint().to_bytes()), changed=datetime.now(UTC))
+    assert Seen.parse(seen.to_bytes()) == seen
+
+
 @given(cosignatures)
 def test_a_cosignature_is_read_as_it_was_written(cosignature: Cosignature):
     assert Cosignature.parse(cosignature.to_bytes(), COSIGNER_KINDS[0]) == cosignature
@@ -171,6 +178,13 @@ PARSERS: dict[str, tuple[Callable[[bytes], object], Callable[[object], bytes] | 
         lambda data: VerifierKey.parse(data.decode("utf-8", "surrogateescape"), kinds=COSIGNER_KINDS),
         lambda key: str(key).encode(),
         str(W1.verifier_key).encode(),
+    ),
+    "what a monitor saw": (
+        Seen.parse,
+        Seen.to_bytes,
+        Seen(
+            signed=SignedCheckpoint.parse(signed_checkpoint().to_bytes()), changed=datetime(2026, 1, 31, tzinfo=UTC)
+        ).to_bytes(),
     ),
     "policy": (WitnessPolicy.parse, None, policy_text([W1, QUANTUM], 2).encode()),
 }

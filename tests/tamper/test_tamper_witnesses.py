@@ -20,6 +20,7 @@ from airflow_provider_atlas.settings import Settings
 from airflow_provider_atlas.tlog.backends import witness_folder
 from airflow_provider_atlas.tlog.backends.witness_folder import WitnessFolder
 from airflow_provider_atlas.tlog.note import SignedNote, VerifierKey
+from airflow_provider_atlas.tlog.policy import WitnessPolicy
 from airflow_provider_atlas.tlog.receipt import Receipt
 from airflow_provider_atlas.verify.policy import Policy
 from airflow_provider_atlas.verify.report import VerificationReport
@@ -53,6 +54,7 @@ class WitnessedRun(AttestedRun):
 
     def policy_of(self, witnesses: str | None) -> bytes:
         document = yaml.safe_load(self.policy_document())
+        del document["logs"][0]["witnesses"]
         if witnesses is not None:
             document["logs"][0]["witnesses"] = witnesses
         return yaml.safe_dump(document).encode()
@@ -101,6 +103,13 @@ def test_a_run_whose_log_was_witnessed_passes_and_is_not_said_to_be_alone(run: W
     assert outcome_of(report) == {}
     assert report.verdict == "passed"
     assert not any(ALONE in sentence for sentence in report.limitations)
+
+
+def test_the_policy_of_a_witnessed_deployment_asks_for_its_witnesses(run: WitnessedRun):
+    policy = Policy.parse(run.policy_document())
+    assert policy.is_witnessed
+    assert policy.logs[0].witnesses == WitnessPolicy.parse(run.witnesses.encode())
+    assert run.verify(run.policy_document()).verdict == "passed"
 
 
 def test_the_same_run_is_said_to_be_alone_where_nobody_asks_for_witnesses(run: WitnessedRun):

@@ -13,9 +13,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from airflow_provider_atlas.errors import AtlasError, LogError, MalformedError
+from airflow_provider_atlas.errors import AtlasError, ConfigError, LogError, MalformedError
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint
-from airflow_provider_atlas.tlog.cosignature import cosigned, verify_cosignature
+from airflow_provider_atlas.tlog.cosignature import verify_cosignature
 from airflow_provider_atlas.tlog.note import NoteSignature, SignedNote
 from airflow_provider_atlas.tlog.policy import Witness, WitnessPolicy
 from airflow_provider_atlas.tlog.witness import MAX_REQUEST_BYTES, SIZE_TYPE, AddCheckpoint, Proof, parse_lines
@@ -42,12 +42,15 @@ class _Reply:
 class Witnesses:
     """Those of ``policy`` that have a URL; call it with a checkpoint (``tlog.witness.Cosign``).
 
-    Without a quorum a checkpoint is refused (LogError), or published all the same when ``fail_open``.
+    Without a quorum a checkpoint is refused (LogError), or published all the same when ``fail_open``. Raises
+    ConfigError when those that have a URL can never be a quorum.
     """
 
     def __init__(self, policy: WitnessPolicy, *, fail_open: bool, timeout: float = TIMEOUT_SECONDS) -> None:
         self._policy = policy
         self._asked = [witness for witness in policy.witnesses if witness.url]
+        if not policy.holds([witness.name for witness in self._asked]):
+            raise ConfigError("expected a witness policy with the URLs of so many witnesses that they are a quorum")
         self._fail_open = fail_open
         self._timeout = timeout
         self._sizes: dict[str, int] = {}  # what each witness is thought to have cosigned last
@@ -66,13 +69,15 @@ class Witnesses:
         return SignedNote(text=note.text, signatures=note.signatures + lines)
 
     def _learn(self, before: SignedNote | None) -> None:
-        # Another process may have published it, so what this one remembers is not enough.
-        if before is not None:
-            size = Checkpoint.parse(before.text).size
-            seen = cosigned(before, [witness.key for witness in self._asked])
-            for witness in self._asked:
-                if witness.key in seen:
-                    self._sizes[witness.name] = max(size, self._sizes.get(witness.name, 0))
+        # Another process may have published it, so what this one remembers is not enough. It is a hint: a witness that
+        # knows another size says so.
+        if before is None:
+            return
+        size = Checkpoint.parse(before.text).size
+        signed = {(line.name, line.key_id) for line in before.signatures}
+        for witness in self._asked:
+            if (witness.key.name, witness.key.key_id) in signed:
+                self._sizes[witness.name] = max(size, self._sizes.get(witness.name, 0))
 
     def _ask(self, note: SignedNote, proof: Proof) -> list[_Reply]:
         """Return the replies that came before the time was up, or a little after there was a quorum."""
@@ -109,7 +114,7 @@ class Witnesses:
             for witness in self._asked
             if witness.name not in answered
         ]
-        reason = "; ".join(troubles) or "too few of its witnesses have a URL"
+        reason = "; ".join(troubles)
         if not self._fail_open:
             raise LogError(f"no quorum of witnesses cosigned the log's checkpoint, so it waits: {reason}")
         LOGGER.warning("A checkpoint is published without a quorum of its witnesses: %s", reason)

@@ -1,5 +1,6 @@
 """A witness: what it refuses, what it keeps, and what it says over HTTP."""
 
+import fcntl
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -208,6 +209,19 @@ def test_of_many_that_ask_at_once_about_two_histories_one_is_cosigned(folder: Pa
         thread.join()
     assert len({honest for honest, status in answers if status == 200}) == 1
     assert {status for _, status in answers} == {200, 409}
+
+
+def test_nothing_is_cosigned_while_another_process_cosigns(folder: Path, witness: WitnessFolder):
+    with (folder / "lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        asker = threading.Thread(target=told, args=(witness, asked(0, 3)))
+        asker.start()
+        asker.join(timeout=0.2)
+        assert asker.is_alive()
+        assert witness.checkpoint(origin_id(ORIGIN)) is None
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        asker.join()
+    assert witness.checkpoint(origin_id(ORIGIN))
 
 
 @pytest.mark.parametrize("prefix", ["", "/w"])

@@ -3,22 +3,24 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from airflow_provider_atlas.errors import LogError
+from airflow_provider_atlas.errors import ConfigError, LogError
 from airflow_provider_atlas.tlog.backends import witness_folder
 from airflow_provider_atlas.tlog.backends.posix import PosixLog
 from airflow_provider_atlas.tlog.backends.witness_client import Witnesses
 from airflow_provider_atlas.tlog.backends.witness_folder import WitnessFolder
+from airflow_provider_atlas.tlog.note import NoteSignature
 from airflow_provider_atlas.tlog.policy import WitnessPolicy
 from airflow_provider_atlas.tlog.trust import TrustedLog
-from airflow_provider_atlas.tlog.witness import AddCheckpoint
+from airflow_provider_atlas.tlog.witness import AddCheckpoint, origin_id
 from tests.support.logs import KEY, ORIGIN, SIGNING_KEY, entries, entry
 from tests.support.witness_servers import serving
+from tests.support.witnesses import W1, W2, policy_of
 
 DEAD = "http://127.0.0.1:9"  # the discard port, where nobody listens
 
@@ -150,6 +152,19 @@ def test_recovery_waits_for_the_quorum_too(town: Town):
     assert town.log(1).latest() is None
 
 
+def test_a_size_that_a_log_wrongly_remembers_is_put_right(town: Town):
+    town.settle("a")
+    town.log(1).append(entries(0, 3))
+    (town.folder / "a" / "logs" / origin_id(ORIGIN) / "checkpoint").unlink()
+    (receipt,) = town.log(1).append([entry(3)])
+    town.trusted(1).check(receipt, entry(3))
+
+
+def test_witnesses_that_cannot_be_asked_are_a_mistake():
+    with pytest.raises(ConfigError, match="URLs"):
+        Witnesses(policy_of([W1, W2], 2, urls=["https://w1.example"]), fail_open=True)
+
+
 def test_threads_and_a_quorum(town: Town):
     town.settle("a")
     receipts = {}
@@ -201,21 +216,39 @@ LIES: dict[str, Callable[[bytes], tuple[int, str, bytes]]] = {
 }
 
 
-@pytest.mark.parametrize("lie", LIES)
-def test_a_witness_that_lies_is_no_witness(town: Town, lie: str):
+@contextmanager
+def lying(answer: Callable[[bytes], tuple[int, str, bytes]]) -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Liar)
-    server.answer = LIES[lie]  # type: ignore[attr-defined]
+    server.answer = answer  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        town.settle("liar", url=f"http://127.0.0.1:{server.server_port}")
-        with pytest.raises(LogError, match="liar: "):
-            town.log(1).append(entries(0, 3))
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_witness_that_lies_is_no_witness(town: Town, lie: str):
+    with lying(LIES[lie]) as url:
+        town.settle("liar", url=url)
+        with pytest.raises(LogError, match="liar: "):
+            town.log(1).append(entries(0, 3))
     assert town.log(1).latest() is None
+
+
+def test_a_line_that_its_witness_did_not_sign_is_not_published(town: Town):
+    def forge(_: bytes) -> tuple[int, str, bytes]:
+        return 200, "text/plain", f"{NoteSignature(name=key.name, key_id=key.key_id, signature=bytes(72))}\n".encode()
+
+    with lying(forge) as url:
+        key = town.settle("liar", url=url).cosigners[0].verifier_key
+        with pytest.raises(LogError, match="liar: expected a cosignature"):
+            town.log(1).append(entries(0, 3))
+        (receipt,) = town.log(1, fail_open=True).append([entry(3)])
+    assert len(receipt.note.signatures) == 1
 
 
 def test_a_witness_that_never_answers_is_not_waited_for(town: Town):
