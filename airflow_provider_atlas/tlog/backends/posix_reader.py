@@ -13,7 +13,7 @@ from airflow_provider_atlas.tlog.backends.posix_tiles import TileFolder
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint, SignedCheckpoint
 from airflow_provider_atlas.tlog.edge import Edge, TileContent
 from airflow_provider_atlas.tlog.note import VerifierKey
-from airflow_provider_atlas.tlog.tile import ENTRIES, FULL, TileTree, parse_bundle, tile_at
+from airflow_provider_atlas.tlog.tile import ENTRIES, FULL, Tile, TileTree, parse_bundle, tile_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +47,11 @@ class PosixLogReader:
         signed = SignedCheckpoint.parse(data)
         signed.verify(self._key.name, (self._key,))
         return signed
+
+    def tile(self, tile: Tile) -> bytes:
+        """Return the content of ``tile``, as a web server would serve it. Raises MissingError when it is not there."""
+        with files.explained(self._folder, "read"):
+            return self._tiles.read(tile)
 
     def tree(self, size: int) -> TileTree:
         """Return the tree of ``size`` entries, for proofs; it raises MissingError where the log has no tile of it."""
