@@ -17,7 +17,7 @@ def _options() -> dict[str, object]:
         name: {
             "description": description,
             "version_added": "0.1.0",
-            "type": "string",
+            "type": "boolean" if default in ("true", "false") else "string",
             "example": example,
             "default": default,
         }
@@ -32,9 +32,17 @@ def _options() -> dict[str, object]:
             ("home", "", "/var/lib/atlas", "Where the defaults below lie; $AIRFLOW_HOME/atlas when empty"),
             ("signer", "", "file:/etc/atlas/task.pem", "The key that signs tasks; made at first use when empty"),
             ("attester", "none:", "simulated:/var/lib/atlas/tee", "The worker's TEE. simulated: proves nothing"),
-            ("log", "", "posix:/var/lib/atlas/log", "The transparency log"),
+            (
+                "log",
+                "",
+                "rekor-v2:https://log.example.org",
+                "The transparency log: posix:/a/folder of this machine, or rekor-v2:https://host that others keep",
+            ),
             ("log_origin", "", "atlas.example.org/log", "The name that the log signs its checkpoints with"),
             ("log_signer", "", "file:/etc/atlas/log.pem", "The log's key; made at first use when empty"),
+            ("log_key", "", "atlas.example.org/log+3f2a…+AR8…", "The verifier key of a log that others keep"),
+            ("log_token_file", "", "/etc/atlas/log.token", "The file of the token that may write to such a log"),
+            ("allow_public_log", "false", "true", "true: entries may go to a public log, where they stay for ever"),
             ("archive", "", "file:/var/lib/atlas/archive", "Where records are kept"),
             ("spool", "", "file:/var/lib/atlas/spool", "Where records wait that could not be finished"),
             ("policy", "", "/etc/atlas/policy.yaml", "What AtlasVerifyOperator judges by"),

@@ -1,6 +1,6 @@
 """The composition root: settings → parts. The only module that knows the backends; a URI's scheme picks one."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +10,7 @@ from airflow_provider_atlas.artifacts.archive import Archive, RunFolder, run_pat
 from airflow_provider_atlas.artifacts.spool import Spool
 from airflow_provider_atlas.artifacts.store import ArtifactStore
 from airflow_provider_atlas.attest.seal import Sealer
-from airflow_provider_atlas.errors import ConfigError
+from airflow_provider_atlas.errors import ConfigError, MalformedError
 from airflow_provider_atlas.settings import Settings, path_of
 from airflow_provider_atlas.signing.keys import PublicKey
 from airflow_provider_atlas.signing.signer import Signer
@@ -18,6 +18,7 @@ from airflow_provider_atlas.tee.attester import Attester, EvidenceVerifier
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint
 from airflow_provider_atlas.tlog.log import TransparencyLog
 from airflow_provider_atlas.tlog.note import VerifierKey
+from airflow_provider_atlas.tlog.trust import TrustedLog
 from airflow_provider_atlas.verify.policy import Policy, starting_policy
 from airflow_provider_atlas.verify.record_checks import Judge
 from airflow_provider_atlas.verify.records import load_run
@@ -72,10 +73,48 @@ def attester(settings: Settings) -> Attester | None:
 
 def transparency_log(settings: Settings) -> TransparencyLog:
     """Return the log. Raises ConfigError or LogError when it, or its key, cannot be used."""
+    log: TransparencyLog = _remote_log(settings) if _is_remote(settings) else _own_log(settings)
+    return log
+
+
+def _own_log(settings: Settings) -> Any:  # noqa: ANN401 - what it is beyond a TransparencyLog is its backend's business
     from airflow_provider_atlas.tlog.backends.posix import PosixLog
 
+    if settings.log_key:
+        raise ConfigError("[atlas] log_key is for a log that others keep; a posix log has log_signer")
     folder = Path(path_of(settings.log, "posix", "log"))
     return PosixLog(folder, settings.log_origin, _log_key(settings))
+
+
+def _is_remote(settings: Settings) -> bool:
+    return settings.log.startswith("rekor-v2:")
+
+
+def _remote_log(settings: Settings) -> TransparencyLog:
+    from airflow_provider_atlas.tlog.backends.rekor_http import Bearer, LogHttp
+    from airflow_provider_atlas.tlog.backends.rekor_v2 import RekorV2Log, checked_url
+
+    url = checked_url(settings.log.removeprefix("rekor-v2:"), allow_public=settings.allow_public_log)
+    token = Path(settings.log_token_file) if settings.log_token_file else None
+    trusted = TrustedLog(origin=settings.log_origin, key=log_verifier_key(settings))
+    return RekorV2Log(LogHttp(url, Bearer(token)), trusted)
+
+
+def log_service(
+    settings: Settings, *, tokens: Path | None, body: int, rate: float, waiting: int
+) -> Callable[..., Awaitable[None]]:
+    """Return the ASGI application that serves the log of ``settings``, a folder of this machine, made if need be.
+
+    ``tokens`` is the file of the tokens that may write; without it, everybody who reaches the service may. A request
+    has at most ``body`` bytes; there are at most ``rate`` writes a second, and ``waiting`` wait at a time. Raises
+    ConfigError or LogError when the log, its key or the tokens cannot be used.
+    """
+    from airflow_provider_atlas.tlog.backends.private_file import read_private
+    from airflow_provider_atlas.tlog.backends.service import Limits, LogService
+    from airflow_provider_atlas.tlog.backends.service_limits import Tokens
+
+    known = Tokens(read_private(tokens, "the tokens' file")) if tokens else None
+    return LogService(_own_log(settings), known, Limits(body=body, rate=rate, waiting=waiting)).app()
 
 
 def _log_key(settings: Settings) -> Any:  # noqa: ANN401 - the key's type is the backend's own business
@@ -155,7 +194,14 @@ def policy_for(settings: Settings, *, name: str) -> bytes:
 
 def log_verifier_key(settings: Settings) -> VerifierKey:
     """Return the key that verifies the log's checkpoints. Raises ConfigError or LogError when there is none."""
-    return VerifierKey.of(settings.log_origin, _log_key(settings))
+    if not _is_remote(settings):
+        return VerifierKey.of(settings.log_origin, _log_key(settings))
+    if not settings.log_key:
+        raise ConfigError("[atlas] log_key must name the verifier key of the log, name+keyid+base64: ask who keeps it")
+    try:
+        return VerifierKey.parse(settings.log_key)
+    except MalformedError as error:
+        raise ConfigError(f"cannot use [atlas] log_key: {error}") from error
 
 
 def _reference_of(tee: Attester | None) -> Mapping[str, Any] | None:

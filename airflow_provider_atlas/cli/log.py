@@ -1,9 +1,10 @@
-"""``atlas log``: audit a transparency log, and bring into it what could not be logged when it was made."""
+"""``atlas log``: audit a transparency log, serve it, and bring into it what could not be logged when it was made."""
 
 from argparse import ArgumentParser, Namespace
 
 from airflow_provider_atlas import wiring
 from airflow_provider_atlas.attest.pending import drain as drain_spool
+from airflow_provider_atlas.cli import log_serve
 from airflow_provider_atlas.cli.arguments import add_json
 from airflow_provider_atlas.cli.deployment import add_home, settings_of
 from airflow_provider_atlas.cli.output import Output
@@ -15,6 +16,7 @@ _EXAMPLE = """\
 examples:
   atlas log audit /var/lib/atlas/log --key 'atlas.example.org/log+3f2a…+AR8…'
   atlas log drain --home /var/lib/atlas
+  atlas log serve --home /var/lib/atlas
 """
 
 
@@ -40,6 +42,7 @@ def configure(parser: ArgumentParser) -> None:
     add_home(finish)
     add_json(finish)
     finish.set_defaults(run=drain)
+    log_serve.configure(commands)
 
 
 def audit(options: Namespace) -> int:

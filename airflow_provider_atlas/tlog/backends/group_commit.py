@@ -51,7 +51,7 @@ class GroupCommit:
         """Append ``entry``; return when it is durable. Raises BusyError, and LogError when the log refuses."""
         if len(self._waiting) >= self._most_waiting:
             raise BusyError("the log is busy: try again")
-        future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Committed] = asyncio.get_running_loop().create_future()
         self._waiting.append((entry, future))
         if self._running is None:
             self._running = asyncio.create_task(self._commit_all())

@@ -30,6 +30,14 @@ _LONGEST_PAUSE = 10
 _AGAIN = {429, 502, 503, 504}
 
 
+class _TryAgainError(LogError):
+    """Trouble that another try, after a ``pause`` of so many seconds at least, may be spared."""
+
+    def __init__(self, message: str, pause: float = 0) -> None:
+        super().__init__(message)
+        self.pause = pause
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """A status, headers with lower-case names, and a body."""
@@ -84,30 +92,30 @@ class LogHttp:
 
     def _asked(self, method: str, path: str, body: bytes | None, at_most: int) -> Answer:
         ends = time.monotonic() + _PATIENCE
-        for tried in range(1, _TRIES + 1):
-            answer = self._tried(method, path, body, at_most)
-            if isinstance(answer, Answer) and answer.status not in _AGAIN:
-                return answer
+        tried = 0
+        while True:
+            tried += 1
             pause = random.uniform(0.1, 0.2) * 2**tried  # noqa: S311 - so that clients do not come back together
-            if isinstance(answer, Answer):
-                pause = max(pause, _asked_for(answer))
-            if tried == _TRIES or time.monotonic() + pause > ends:
-                break
+            try:
+                return self._answered(method, path, body, at_most)
+            except _TryAgainError as trouble:
+                pause = max(pause, trouble.pause)
+                if tried == _TRIES or time.monotonic() + pause > ends:
+                    raise
             self._pause(pause)
-        if isinstance(answer, Answer):
-            raise LogError(f"the log at {self.url} is busy (HTTP {answer.status})")
-        raise LogError(f"the log at {self.url} is away ({type(answer).__name__})") from answer
 
-    def _tried(self, method: str, path: str, body: bytes | None, at_most: int) -> Answer | Exception:
-        """Return the answer, or the trouble that another try may be spared."""
+    def _answered(self, method: str, path: str, body: bytes | None, at_most: int) -> Answer:
         try:
-            return self._ask(method, path, body, at_most)
+            answer = self._ask(method, path, body, at_most)
         except requests.exceptions.SSLError as error:
-            raise LogError(f"the log at {self.url} has no certificate that this machine trusts") from error
+            raise LogError(f"the log at {self.url} cannot be reached over TLS: {error}") from error
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
-            return error
+            raise _TryAgainError(f"the log at {self.url} is away ({type(error).__name__})") from error
         except requests.RequestException as error:
             raise LogError(f"the log at {self.url} cannot be asked ({type(error).__name__})") from error
+        if answer.status in _AGAIN:
+            raise _TryAgainError(f"the log at {self.url} is busy (HTTP {answer.status})", _asked_for(answer))
+        return answer
 
     def _ask(self, method: str, path: str, body: bytes | None, at_most: int) -> Answer:
         with self._session().request(

@@ -69,5 +69,5 @@ class ServiceMetrics:
 
 
 def _metric(name: str, kind: str, told: str, samples: Mapping[str, float]) -> str:
-    lines = [f"# HELP {name} {told}", f"# TYPE {name} {kind}", *(f"{name}{at} {value}" for at, value in samples.items())]
-    return "".join(f"{line}\n" for line in lines)
+    lines = "".join(f"{name}{labels} {value}\n" for labels, value in samples.items())
+    return f"# HELP {name} {told}\n# TYPE {name} {kind}\n{lines}"
