@@ -158,4 +158,6 @@ async def _fail(_: Request, __: Exception) -> Response:
 
 
 def _status(code: int, message: str, headers: dict[str, str]) -> Response:
+    # What is not there yet may be there in a second, and no cache may say otherwise.
+    headers = {**headers, "Cache-Control": "no-store"}
     return JSONResponse({"code": _GRPC.get(code, 2), "message": message, "details": []}, code, headers)
