@@ -95,9 +95,11 @@ def _refuse_to_expose(options: Namespace) -> None:
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    if not 0 <= port < 65_536:
+        raise ConfigError("expected --port to be below 65536")
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise ConfigError(f"cannot listen at {_spelled(host, port)}: {error}") from error
 
 
