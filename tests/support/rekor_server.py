@@ -2,10 +2,8 @@
 
 import http.server
 import json
-import os
 import socket
 import subprocess
-import tempfile
 import threading
 import time
 import urllib.error
@@ -20,24 +18,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from airflow_provider_atlas.tlog.log import TransparencyLog
 from airflow_provider_atlas.tlog.note import VerifierKey
+from tests.support.go_tool import built
 from tests.support.log_server import remote_log
 
 MODULE = "github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix@v2.3.0"
 _ORIGIN = "rekor.example"
-
-
-def program() -> Path:
-    """Return the server's program, built when this machine has not built it yet: minutes, and 200 MB of modules."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    tools = Path(os.environ.get("ATLAS_TEST_TOOLS") or Path(cache) / "airflow-provider-atlas")
-    built = tools / MODULE.rpartition("@")[2] / "posix"
-    if not built.exists():
-        built.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=tools) as fresh:  # a build that is cut short leaves nothing behind
-            environment = {**os.environ, "GOBIN": fresh, "CGO_ENABLED": "0"}
-            subprocess.run(["nice", "-n", "10", "go", "install", MODULE], env=environment, check=True, timeout=1200)
-            (Path(fresh) / "posix").rename(built)
-    return built
 
 
 class RekorServer:
@@ -66,7 +51,11 @@ class RekorServer:
             "batch-max-age": "20ms",
             "persistent-antispam": "true",
         }
-        command = [program(), "serve", *(f"--{name}={value}" for name, value in flags.items())]
+        command = [
+            built("posix", "rekor-tiles-v2.3.0", "install", MODULE),
+            "serve",
+            *(f"--{name}={value}" for name, value in flags.items()),
+        ]
         self._said = (self._folder / "rekor.log").open("wb")
         self._process = subprocess.Popen(command, stdout=self._said, stderr=subprocess.STDOUT, cwd=self._folder)
         self._front = _Front(storage, f"http://127.0.0.1:{ports[0]}")
@@ -138,7 +127,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *arguments: Any) -> None:
+    def log_message(self, *_: Any) -> None:
         pass
 
 

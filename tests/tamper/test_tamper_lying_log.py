@@ -316,7 +316,7 @@ def test_a_log_of_another_name_or_key_is_refused(lying, tmp_path):
         remote_log(lying.url, str(KEY), tmp_path, log_origin="other.example").append([record(500)])
 
 
-def test_a_log_that_is_away_is_a_log_error(tmp_path, lying):
+def test_a_log_that_is_away_is_a_log_error(lying):
     client = lying.client()
     lying.close()
     with pytest.raises(LogError, match="is away"):
@@ -339,8 +339,12 @@ def test_without_its_key_a_log_is_not_used(tmp_path, vkey):
         "https://user@log.example",
         "https://log.example/?a",
         "ftp://x",
-    ]
-    + ["https://log.example:port", "https://[::1", "http://127.0.0.1.example", "https://log.example/#a", "file:///x"],
+        "https://log.example:port",
+        "https://[::1",
+        "http://127.0.0.1.example",
+        "https://log.example/#a",
+        "file:///x",
+    ],
 )
 def test_a_url_that_is_none_or_is_plain_is_refused(tmp_path, url):
     with pytest.raises(ConfigError):
