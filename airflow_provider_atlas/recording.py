@@ -73,7 +73,11 @@ def record_metric(name: str, value: float) -> None:
     if recording is None:
         return
     number = value if isinstance(value, int) and not isinstance(value, bool) else float(value)
-    if not math.isfinite(number):
+    try:
+        finite = math.isfinite(number)
+    except OverflowError:  # an integer that no double holds
+        finite = False
+    if not finite:
         raise CaptureError(f"expected metric {name!r} to be a finite number")
     recording.metrics[name] = number
 
