@@ -1,6 +1,6 @@
 """``atlas log``: audit a transparency log, serve it, and bring into it what could not be logged when it was made."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 
 from airflow_provider_atlas import wiring
 from airflow_provider_atlas.attest.pending import drain as drain_spool
@@ -42,7 +42,14 @@ def configure(parser: ArgumentParser) -> None:
     add_home(finish)
     add_json(finish)
     finish.set_defaults(run=drain)
-    log_serve.configure(commands)
+    log_serve.configure(
+        commands.add_parser(
+            "serve",
+            help="keep the log for others, over Rekor v2's interface",
+            epilog=log_serve.EXAMPLE,
+            formatter_class=RawDescriptionHelpFormatter,
+        )
+    )
 
 
 def audit(options: Namespace) -> int:

@@ -7,7 +7,7 @@ entries only from those who bear a token.
 import signal
 import socket
 import ssl
-from argparse import ArgumentParser, Namespace, _SubParsersAction
+from argparse import ArgumentParser, Namespace
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -16,30 +16,34 @@ from airflow_provider_atlas.cli.deployment import add_home, settings_of
 from airflow_provider_atlas.cli.output import Output
 from airflow_provider_atlas.errors import ConfigError
 
-_EXAMPLE = """\
+EXAMPLE = """\
 examples:
   atlas log serve --home /var/lib/atlas
   atlas log serve --host 0.0.0.0 --port 443 --tls-cert log.crt --tls-key log.key --tokens log.tokens
 """
+"""How it is called, for its help."""
 
 _GRACE_SECONDS = 30
 _CONNECTIONS = 4_096
 
 
-def configure(commands: "_SubParsersAction[ArgumentParser]") -> None:
-    """Add the command ``serve``."""
-    serve = commands.add_parser("serve", help="serve the log over Rekor v2's interface", epilog=_EXAMPLE)
-    add_home(serve)
-    serve.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen: 127.0.0.1")
-    serve.add_argument("--port", type=int, default=3000, metavar="N", help="where to listen: 3000; 0: any that is free")
-    serve.add_argument("--tls-cert", metavar="FILE", help="the certificate of this host and its chain, PEM")
-    serve.add_argument("--tls-key", metavar="FILE", help="the certificate's key, PEM")
-    serve.add_argument("--behind-proxy", action="store_true", help="serve others without TLS: a proxy in front does it")
-    serve.add_argument("--tokens", metavar="FILE", help="the tokens that may write, one on each line")
-    serve.add_argument("--max-body", type=int, default=65_536, metavar="BYTES", help="the largest request: 65536")
-    serve.add_argument("--max-rate", type=float, default=10_000, metavar="N", help="the most writes a second: 10000")
-    serve.add_argument("--max-waiting", type=int, default=4_096, metavar="N", help="the most that may wait: 4096")
-    serve.set_defaults(run=run)
+def configure(parser: ArgumentParser) -> None:
+    """Add the arguments of ``atlas log serve``."""
+    add_home(parser)
+    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen: 127.0.0.1")
+    parser.add_argument(
+        "--port", type=int, default=3000, metavar="N", help="where to listen: 3000; 0: any that is free"
+    )
+    parser.add_argument("--tls-cert", metavar="FILE", help="the certificate of this host and its chain, PEM")
+    parser.add_argument("--tls-key", metavar="FILE", help="the certificate's key, PEM")
+    parser.add_argument(
+        "--behind-proxy", action="store_true", help="serve others without TLS: a proxy in front does it"
+    )
+    parser.add_argument("--tokens", metavar="FILE", help="the tokens that may write, one on each line")
+    parser.add_argument("--max-body", type=int, default=65_536, metavar="BYTES", help="the largest request: 65536")
+    parser.add_argument("--max-rate", type=float, default=10_000, metavar="N", help="the most writes a second: 10000")
+    parser.add_argument("--max-waiting", type=int, default=4_096, metavar="N", help="the most that may wait: 4096")
+    parser.set_defaults(run=run)
 
 
 def run(options: Namespace) -> int:

@@ -10,7 +10,6 @@ import urllib.error
 import urllib.request
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -62,13 +61,11 @@ class RekorServer:
         try:
             _await_serving(f"http://127.0.0.1:{ports[0]}/healthz")
         except BaseException:
-            self.__exit__(None, None, None)
+            self.__exit__()
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._front.close()
         self._process.kill()
         self._process.wait(30)

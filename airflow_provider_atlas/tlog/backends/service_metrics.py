@@ -35,6 +35,7 @@ class ServiceMetrics:
         """Return ``app``, counted."""
 
         async def counted(scope: Scope, receive: Receive, send: Send) -> None:
+            """Answer as ``app`` does."""
             if scope["type"] != "http":
                 await app(scope, receive, send)
                 return
@@ -43,6 +44,7 @@ class ServiceMetrics:
             began = time.perf_counter()
 
             async def send_counted(message: Message) -> None:
+                """Send ``message``, and count it where it begins an answer."""
                 if message["type"] == "http.response.start":
                     self._requests[method, message["status"]] += 1
                     self._seconds[method] += time.perf_counter() - began
