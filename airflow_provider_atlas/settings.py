@@ -1,6 +1,7 @@
 """Settings: the ``[atlas]`` section, parsed once, frozen; unknown keys are refused.
 
-Backends are URIs whose scheme picks them: ``file:/etc/atlas/task.pem``, ``posix:/var/lib/atlas/log``.
+Backends are URIs whose scheme picks them: ``file:/etc/atlas/task.pem``, ``posix:/var/lib/atlas/log``,
+``rekor-v2:https://log.example.org``.
 """
 
 from collections.abc import Mapping
@@ -27,6 +28,9 @@ DEFAULTS: Mapping[str, str] = {
     "log_signer": "",
     "log_witnesses": "",
     "log_witness_failure": "closed",
+    "log_key": "",
+    "log_token_file": "",
+    "allow_public_log": "false",
     "archive": "",
     "spool": "",
     "policy": "",
@@ -41,9 +45,10 @@ class Settings:
 
     ``signer``, ``attester``, ``log``, ``log_signer``, ``archive`` and ``spool`` are URIs. A key that was named must
     exist; a default one is made at its first use, and ``made_keys`` says which those are. ``log_witnesses`` is the path
-    of a witness policy (tlog-policy), or empty: then checkpoints are published as the log signed them. ``policy`` is
-    the path of the policy that ``AtlasVerifyOperator`` judges by, or empty. ``image`` is the digest of the worker's
-    image, which nothing inside it can know.
+    of a witness policy (tlog-policy), or empty: then checkpoints are published as the log signed them. For a log that
+    others keep, ``log_key`` is its verifier key, ``log_token_file`` the path of the token that may write, or empty.
+    ``policy`` is the path of the policy that ``AtlasVerifyOperator`` judges by, or empty. ``image`` is the digest of the
+    worker's image, which nothing inside it can know.
     """
 
     mode: Mode
@@ -56,6 +61,9 @@ class Settings:
     log_signer: str
     log_witnesses: str
     log_witness_failure: WitnessFailure
+    log_key: str
+    log_token_file: str
+    allow_public_log: bool
     archive: str
     spool: str
     policy: str
@@ -77,8 +85,12 @@ class Settings:
         values = {**DEFAULTS, **given}
         values = {**values, **_derived(values, values["home"] or home)}
         made = frozenset(key for key in ("signer", "log_signer") if key not in given)
-        checked = {"mode": _mode(values["mode"]), "log_witness_failure": _failure(values["log_witness_failure"])}
-        return cls(**{**values, **checked}, made_keys=made)  # type: ignore[arg-type]  # all str but these two
+        parsed = {
+            "mode": _mode(values["mode"]),
+            "log_witness_failure": _failure(values["log_witness_failure"]),
+            "allow_public_log": _boolean(values, "allow_public_log"),
+        }
+        return cls(**{**values, **parsed}, made_keys=made)  # type: ignore[arg-type]  # all the others are str
 
 
 def _derived(values: Mapping[str, str], home: str) -> Mapping[str, str]:
@@ -88,7 +100,8 @@ def _derived(values: Mapping[str, str], home: str) -> Mapping[str, str]:
         "home": home,
         "signer": f"file:{home}/keys/task.pem",
         "log": f"posix:{home}/log",
-        "log_origin": f"localhost/{values['deployment']}",
+        # A log's key is named as its checkpoints are, so that whoever names the key need not name the origin.
+        "log_origin": values["log_key"].partition("+")[0] or f"localhost/{values['deployment']}",
         "log_signer": f"file:{home}/keys/log.pem",
         "archive": f"file:{home}/archive",
         "spool": f"file:{home}/spool",
@@ -106,6 +119,13 @@ def _failure(text: str) -> WitnessFailure:
     if text not in ("open", "closed"):
         raise ConfigError(f"[atlas] log_witness_failure is open or closed, and not {text!r}")
     return cast("WitnessFailure", text)
+
+
+def _boolean(values: Mapping[str, str], name: str) -> bool:
+    text = values[name].lower()  # as Airflow writes and reads them: True, true, False, false
+    if text not in ("true", "false"):
+        raise ConfigError(f"[atlas] {name} is true or false, and not {values[name]!r}")
+    return text == "true"
 
 
 def path_of(uri: str, scheme: str, setting: str) -> str:

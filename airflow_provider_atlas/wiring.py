@@ -1,6 +1,6 @@
 """The composition root: settings → parts. The only module that knows the backends; a URI's scheme picks one."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from airflow_provider_atlas.tlog.monitor import Alarm, Watch
 from airflow_provider_atlas.tlog.note import VerifierKey
 from airflow_provider_atlas.tlog.policy import MAX_POLICY_BYTES, WitnessPolicy
 from airflow_provider_atlas.tlog.receipt import Receipt
+from airflow_provider_atlas.tlog.trust import TrustedLog
 from airflow_provider_atlas.tlog.witness import Cosign
 from airflow_provider_atlas.verify.policy import Policy, starting_policy
 from airflow_provider_atlas.verify.record_checks import Judge
@@ -93,8 +94,15 @@ def attester(settings: Settings) -> Attester | None:
 
 def transparency_log(settings: Settings) -> TransparencyLog:
     """Return the log. Raises ConfigError or LogError when it, or its key, cannot be used."""
+    log: TransparencyLog = _remote_log(settings) if _is_remote(settings) else _own_log(settings)
+    return log
+
+
+def _own_log(settings: Settings) -> Any:  # noqa: ANN401 - what it is beyond a TransparencyLog is its backend's business
     from airflow_provider_atlas.tlog.backends.posix import PosixLog
 
+    if settings.log_key:
+        raise ConfigError("[atlas] log_key is for a log that others keep; a posix log has log_signer")
     folder = Path(path_of(settings.log, "posix", "log"))
     return PosixLog(folder, settings.log_origin, _log_key(settings), cosign=_witnesses(settings))
 
@@ -117,6 +125,37 @@ def read_witness_policy(path: str) -> WitnessPolicy:
         raise ConfigError(f"cannot read the witness policy {path}: {error.strerror}") from error
     except MalformedError as error:
         raise ConfigError(f"cannot use the witness policy {path}: {error}") from error
+
+
+def _is_remote(settings: Settings) -> bool:
+    return settings.log.startswith("rekor-v2:")
+
+
+def _remote_log(settings: Settings) -> TransparencyLog:
+    from airflow_provider_atlas.tlog.backends.rekor_http import Bearer, LogHttp
+    from airflow_provider_atlas.tlog.backends.rekor_v2 import RekorV2Log, checked_url
+
+    url = checked_url(settings.log.removeprefix("rekor-v2:"), allow_public=settings.allow_public_log)
+    token = Path(settings.log_token_file) if settings.log_token_file else None
+    trusted = TrustedLog(origin=settings.log_origin, key=log_verifier_key(settings))
+    return RekorV2Log(LogHttp(url, Bearer(token)), trusted)
+
+
+def log_service(
+    settings: Settings, *, tokens: Path | None, body: int, rate: float, waiting: int
+) -> Callable[..., Awaitable[None]]:
+    """Return the ASGI application that serves the log of ``settings``, a folder of this machine, made if need be.
+
+    ``tokens`` is the file of the tokens that may write; without it, everybody who reaches the service may. A request
+    has at most ``body`` bytes; there are at most ``rate`` writes a second, and ``waiting`` wait at a time. Raises
+    ConfigError or LogError when the log, its key or the tokens cannot be used.
+    """
+    from airflow_provider_atlas.tlog.backends.private_file import read_private
+    from airflow_provider_atlas.tlog.backends.service import Limits, LogService
+    from airflow_provider_atlas.tlog.backends.service_limits import Tokens
+
+    known = Tokens(read_private(tokens, "the tokens' file")) if tokens else None
+    return LogService(_own_log(settings), known, Limits(body=body, rate=rate, waiting=waiting)).app()
 
 
 def _log_key(settings: Settings) -> Any:  # noqa: ANN401 - the key's type is the backend's own business
@@ -204,7 +243,14 @@ def _demanded_witnesses(settings: Settings) -> WitnessPolicy | None:
 
 def log_verifier_key(settings: Settings) -> VerifierKey:
     """Return the key that verifies the log's checkpoints. Raises ConfigError or LogError when there is none."""
-    return VerifierKey.of(settings.log_origin, _log_key(settings))
+    if not _is_remote(settings):
+        return VerifierKey.of(settings.log_origin, _log_key(settings))
+    if not settings.log_key:
+        raise ConfigError("[atlas] log_key must name the verifier key of the log, name+keyid+base64: ask who keeps it")
+    try:
+        return VerifierKey.parse(settings.log_key)
+    except MalformedError as error:
+        raise ConfigError(f"cannot use [atlas] log_key: {error}") from error
 
 
 def _reference_of(tee: Attester | None) -> Mapping[str, Any] | None:

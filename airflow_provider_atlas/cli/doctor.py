@@ -81,12 +81,18 @@ def _attester(settings: Settings) -> str:
 
 
 def _log(settings: Settings) -> str:
+    if settings.log.startswith("rekor-v2:"):
+        return _at(settings, settings.log.removeprefix("rekor-v2:"))
     path = path_of(settings.log, "posix", "log")
     if not Path(path).exists():
         return f"{path} {_LATER}{_writable(path)}"
+    return _at(settings, path)
+
+
+def _at(settings: Settings, place: str) -> str:
     checkpoint = wiring.transparency_log(settings).latest()
     size = checkpoint.size if checkpoint else 0
-    return f"{path}, {size} entries, key {wiring.log_verifier_key(settings)}"
+    return f"{place}, {size} entries, key {wiring.log_verifier_key(settings)}"
 
 
 def _archive(settings: Settings) -> str:

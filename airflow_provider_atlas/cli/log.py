@@ -1,10 +1,10 @@
-"""``atlas log``: audit, watch and witness transparency logs, prove what is in them, drain the spool."""
+"""``atlas log``: serve, audit, watch and witness transparency logs, prove what is in them, drain the spool."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 
 from airflow_provider_atlas import wiring
 from airflow_provider_atlas.attest.pending import drain as drain_spool
-from airflow_provider_atlas.cli import log_monitor, log_proof, log_witness
+from airflow_provider_atlas.cli import log_monitor, log_proof, log_serve, log_witness
 from airflow_provider_atlas.cli.arguments import add_json
 from airflow_provider_atlas.cli.deployment import add_home, settings_of
 from airflow_provider_atlas.cli.log_arguments import add_log, log_key
@@ -16,6 +16,7 @@ examples:
   atlas log audit /var/lib/atlas/log --key 'atlas.example.org/log+3f2a…+AR8…'
   atlas log audit https://logs.example.org/atlas --key 'atlas.example.org/log+3f2a…+AR8…'
   atlas log drain --home /var/lib/atlas
+  atlas log serve --home /var/lib/atlas
 """
 
 
@@ -43,6 +44,14 @@ def configure(parser: ArgumentParser) -> None:
     log_proof.configure(commands)
     log_monitor.configure(commands)
     log_witness.configure(commands)
+    log_serve.configure(
+        commands.add_parser(
+            "serve",
+            help="keep the log for others, over Rekor v2's interface",
+            epilog=log_serve.EXAMPLE,
+            formatter_class=RawDescriptionHelpFormatter,
+        )
+    )
 
 
 def audit(options: Namespace) -> int:

@@ -25,7 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "export": "write a run for other tools, such as in-toto-verify",
     "keys": "make and show signing keys",
     "policy": "write and check policies",
-    "log": "audit, watch, witness and prove transparency logs; drain the spool",
+    "log": "serve, audit, watch, witness and prove transparency logs; drain the spool",
     "doctor": "check that this machine can attest",
 }
 """Every command and what it does; its module in this package has the same name."""

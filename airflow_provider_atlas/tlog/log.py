@@ -11,7 +11,10 @@ class TransparencyLog(Protocol):
     """A log that can be appended to, seen by a worker."""
 
     def append(self, entries: Sequence[bytes]) -> Sequence[Receipt]:
-        """Append ``entries``, each 1 to 65,535 bytes, in one commit; return one receipt for each, in order.
+        """Append ``entries``, each 1 to 65,535 bytes; return one receipt for each, in order.
+
+        A log in a folder appends them in one commit. One that is reached over Rekor's interface takes one at a time,
+        and hashedrekords alone.
 
         When this returns, the entries are durable, their indices are final, and a signed checkpoint covers them.
         An entry that the log already holds is not added again: its receipt names the first index.

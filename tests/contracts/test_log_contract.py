@@ -1,7 +1,8 @@
 """What every transparency log must do, whatever keeps it. A new backend is one line in ``LOGS``."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,82 +10,144 @@ import pytest
 from airflow_provider_atlas.errors import LogError
 from airflow_provider_atlas.tlog.backends.posix import PosixLog
 from airflow_provider_atlas.tlog.log import TransparencyLog
+from airflow_provider_atlas.tlog.note import VerifierKey
 from airflow_provider_atlas.tlog.receipt import Receipt
-from tests.support.logs import KEY, ORIGIN, SIGNING_KEY, entries, entry
+from tests.support.log_server import LogServer
+from tests.support.logs import KEY, ORIGIN, SIGNING_KEY, entries, entry, record, records
+from tests.support.rekor_server import RekorServer
 
-Opener = Callable[[], TransparencyLog]
 
-LOGS: dict[str, Callable[[Path], TransparencyLog]] = {
-    "posix": lambda folder: PosixLog(folder / "log", ORIGIN, SIGNING_KEY),
+class Opener:
+    """Opens the same log anew, as each task does. ``key`` verifies it, and has its origin for a name."""
+
+    def __init__(self, key: VerifierKey, open_anew: Callable[[], TransparencyLog]) -> None:
+        self.key = key
+        self._open_anew = open_anew
+
+    def __call__(self) -> TransparencyLog:
+        return self._open_anew()
+
+    def size(self) -> int:
+        """Return how many entries the log says it has."""
+        latest = self().latest()
+        return latest.size if latest else 0
+
+
+@contextmanager
+def posix(folder: Path) -> Iterator[Opener]:
+    yield Opener(KEY, lambda: PosixLog(folder / "log", ORIGIN, SIGNING_KEY))
+
+
+@contextmanager
+def service(folder: Path) -> Iterator[Opener]:
+    with LogServer(folder) as server:
+        yield Opener(server.key, server.client)
+
+
+@contextmanager
+def rekor_v2(folder: Path) -> Iterator[Opener]:
+    with RekorServer(folder) as server:
+        yield Opener(server.key, server.client)
+
+
+LOGS: dict[str, Callable[[Path], AbstractContextManager[Opener]]] = {
+    "posix": posix,
+    "service": service,
+    "rekor-v2": rekor_v2,
 }
+"""Every log. The last is Sigstore's own Rekor v2, which is fetched and built."""
+
+FOLDERS = ["posix"]
+"""The logs that take whatever bytes, many of them in one commit."""
 
 
-@pytest.fixture(params=LOGS)
-def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
-    """Open the same log anew, as each task does."""
-    return lambda: LOGS[request.param](tmp_path)
+def _marked(name: str) -> object:
+    return pytest.param(name, marks=pytest.mark.interop) if name == "rekor-v2" else name
 
 
-def indices(receipts: list[Receipt]) -> list[int]:
+@pytest.fixture(params=map(_marked, LOGS))
+def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
+    with LOGS[request.param](tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture(params=FOLDERS)
+def folder_opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
+    with LOGS[request.param](tmp_path) as opened:
+        yield opened
+
+
+def indices(receipts: Sequence[Receipt]) -> list[int]:
     return [receipt.index for receipt in receipts]
 
 
-def test_new_log_has_signed_nothing(opener: Opener):
-    assert opener().latest() is None
+def test_new_log_holds_nothing(opener: Opener):
+    assert opener.size() == 0
 
 
-def test_appending_nothing_signs_nothing(opener: Opener):
+def test_new_log_has_signed_nothing(folder_opener: Opener):
+    assert folder_opener().latest() is None
+
+
+def test_appending_nothing_adds_nothing(opener: Opener):
     assert list(opener().append([])) == []
-    assert opener().latest() is None
+    assert opener.size() == 0
 
 
-def test_each_entry_gets_the_next_index_and_a_receipt_that_holds(opener: Opener):
+def test_each_entry_gets_an_index_of_its_own_and_a_receipt_that_holds(opener: Opener):
     for start in (0, 3, 6):
-        receipts = opener().append(entries(start, start + 3))
-        assert indices(receipts) == [start, start + 1, start + 2]
-        for receipt, logged in zip(receipts, entries(start, start + 3), strict=True):
-            checkpoint = Receipt.parse(receipt.to_bytes()).check(logged, ORIGIN, [KEY])
-            assert checkpoint.size == start + 3
+        receipts = opener().append(records(start, start + 3))
+        assert sorted(indices(receipts)) == [start, start + 1, start + 2]
+        for receipt, logged in zip(receipts, records(start, start + 3), strict=True):
+            checkpoint = Receipt.parse(receipt.to_bytes()).check(logged, opener.key.name, [opener.key])
+            assert start < checkpoint.size <= start + 3
 
 
-def test_entries_of_one_call_are_covered_by_one_checkpoint(opener: Opener):
-    receipts = opener().append(entries(0, 600))
+def test_entries_of_one_call_are_covered_by_one_checkpoint_in_their_order(folder_opener: Opener):
+    receipts = folder_opener().append(entries(0, 600))
     assert {receipt.checkpoint.size for receipt in receipts} == {600}
     assert indices(receipts) == list(range(600))
 
 
 def test_latest_is_the_checkpoint_of_the_last_append(opener: Opener):
     for number in range(3):
-        (receipt,) = opener().append([entry(number)])
+        (receipt,) = opener().append([record(number)])
         assert opener().latest() == receipt.checkpoint
 
 
 def test_entry_that_is_in_the_log_is_not_added_again(opener: Opener):
-    opener().append(entries(0, 300))
-    again = opener().append([entry(299), entry(300), entry(0), entry(300)])
-    assert indices(again) == [299, 300, 0, 300]
-    for receipt, number in zip(again, (299, 300, 0, 300), strict=True):
-        receipt.check(entry(number), ORIGIN, [KEY])
-    assert indices(opener().append(entries(0, 301))) == list(range(301))
-    latest = opener().latest()
-    assert latest
-    assert latest.size == 301
+    first = dict(enumerate(indices(opener().append(records(0, 30)))))
+    again = opener().append([record(29), record(30), record(0), record(30)])
+    assert indices(again) == [first[29], 30, first[0], 30]
+    for receipt, number in zip(again, (29, 30, 0, 30), strict=True):
+        receipt.check(record(number), opener.key.name, [opener.key])
+    assert indices(opener().append(records(0, 31))) == [*first.values(), 30]
+    assert opener.size() == 31
+
+
+def test_entry_of_a_tile_that_is_full_is_found_again(folder_opener: Opener):
+    folder_opener().append(entries(0, 300))
+    assert indices(folder_opener().append([entry(299), entry(300), entry(0)])) == [299, 300, 0]
+    assert indices(folder_opener().append(entries(0, 301))) == list(range(301))
+    assert folder_opener.size() == 301
 
 
 def test_entry_that_comes_twice_in_one_call_is_logged_once(opener: Opener):
-    assert indices(opener().append([entry(0), entry(1), entry(0)])) == [0, 1, 0]
+    one, two, again = indices(opener().append([record(0), record(1), record(0)]))
+    assert one == again
+    assert {one, two} == {0, 1}
 
 
 @pytest.mark.parametrize("wrong", [b"", b"x" * 65_536], ids=["no byte", "65,536 bytes"])
 def test_entry_that_no_log_can_hold_is_refused_with_all_of_its_call(opener: Opener, wrong: bytes):
     with pytest.raises(LogError, match="65535"):
-        opener().append([entry(0), wrong])
-    assert opener().latest() is None
+        opener().append([record(0), wrong])
+    assert opener.size() == 0
 
 
-def test_largest_and_smallest_entry_are_logged(opener: Opener):
+def test_largest_and_smallest_entry_are_logged(folder_opener: Opener):
     logged = [b"x" * 65_535, b"\x00"]
-    for receipt, each in zip(opener().append(logged), logged, strict=True):
+    for receipt, each in zip(folder_opener().append(logged), logged, strict=True):
         receipt.check(each, ORIGIN, [KEY])
 
 
@@ -92,14 +155,14 @@ def test_threads_share_one_log(opener: Opener):
     log, receipts = opener(), dict[int, Receipt]()
 
     def write(first: int) -> None:
-        for number in range(first, first + 10):
-            receipts[number] = log.append([entry(number)])[0]
+        for number in range(first, first + 5):
+            receipts[number] = log.append([record(number)])[0]
 
-    threads = [threading.Thread(target=write, args=(first,)) for first in range(0, 40, 10)]
+    threads = [threading.Thread(target=write, args=(first,)) for first in range(0, 40, 5)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert sorted(receipt.index for receipt in receipts.values()) == list(range(40))
     for number, receipt in receipts.items():
-        receipt.check(entry(number), ORIGIN, [KEY])
+        receipt.check(record(number), opener.key.name, [opener.key])

@@ -13,7 +13,7 @@ from airflow_provider_atlas.tlog.checkpoint import Checkpoint, SignedCheckpoint
 from airflow_provider_atlas.tlog.edge import Edge, TileContent
 from airflow_provider_atlas.tlog.note import VerifierKey
 from airflow_provider_atlas.tlog.receipt import Receipt
-from airflow_provider_atlas.tlog.tile import ENTRIES, FULL, TileTree, parse_bundle, parse_hashes, tile_at
+from airflow_provider_atlas.tlog.tile import ENTRIES, FULL, Tile, TileTree, parse_bundle, parse_hashes, tile_at
 
 Progress = Callable[[int, int], None]
 """``progress(done, all)`` is called as work goes on, in entries."""
@@ -48,6 +48,10 @@ class LogReader:
         signed = SignedCheckpoint.parse(data)
         signed.verify(self._key.name, (self._key,))
         return signed
+
+    def tile(self, tile: Tile) -> bytes:
+        """Return the content of ``tile``, as the log serves it. Raises MissingError when it is not there."""
+        return self._source.read(tile)
 
     def tree(self, size: int) -> TileTree:
         """Return the tree of ``size`` entries, for proofs; it raises MissingError where the log has no tile of it."""

@@ -41,7 +41,7 @@ def test_every_help_text_has_an_example(atlas, words):
     assert f"atlas {' '.join(words)}" in answer.out.partition("example")[2]
 
 
-@pytest.mark.parametrize("words", [[], ["stranger"], ["verify"], ["keys"], ["verify", "--stranger"], ["log", "serve"]])
+@pytest.mark.parametrize("words", [[], ["stranger"], ["verify"], ["keys"], ["verify", "--stranger"], ["log", "burn"]])
 def test_wrong_usage_is_2_and_says_what_is_right(atlas, words):
     answer = atlas(*words)
     assert answer.code == 2

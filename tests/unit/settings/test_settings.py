@@ -53,6 +53,24 @@ def test_a_relative_home_is_refused() -> None:
         Settings.parse({"home": "atlas"}, home="/srv")
 
 
+def test_the_origin_of_a_log_that_others_keep_is_the_name_of_its_key() -> None:
+    key = "log.example/atlas+0102abcd+AAAA"
+    assert Settings.parse({"log_key": key}, home="/srv").log_origin == "log.example/atlas"
+    assert Settings.parse({"log_key": key, "log_origin": "other"}, home="/srv").log_origin == "other"
+    assert Settings.parse({"deployment": "prod"}, home="/srv").log_origin == "localhost/prod"
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("True", True), ("false", False), ("False", False)])
+def test_whether_a_public_log_is_meant_is_spelled_as_airflow_does(text: str, value: bool) -> None:
+    assert Settings.parse({"allow_public_log": text}, home="/srv").allow_public_log is value
+
+
+@pytest.mark.parametrize("text", ["yes", "1", "on", "wahr"])
+def test_whether_a_public_log_is_meant_is_never_guessed(text: str) -> None:
+    with pytest.raises(ConfigError, match="allow_public_log is true or false"):
+        Settings.parse({"allow_public_log": text}, home="/srv")
+
+
 def test_airflow_is_told_of_every_setting_and_its_default() -> None:
     config = get_provider_info()["config"]
     assert isinstance(config, dict)
