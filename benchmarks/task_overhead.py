@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.support.cluster import Cluster  # noqa: E402 - found only now
+from tests.support.cluster import Cluster
 
 _DAG = """
 from airflow.sdk import chain, dag, task
