@@ -18,7 +18,6 @@ them.
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from airflow_provider_atlas.errors import CaptureError
@@ -37,7 +36,9 @@ class Recording:
     metrics: dict[str, int | float] = field(default_factory=dict)
 
 
-_CURRENT: ContextVar[Recording | None] = ContextVar("atlas_recording", default=None)
+# One task's code runs in a process at a time, in as many threads as it likes; so this is the process's own, and not a
+# context's, which a thread would not inherit.
+_OPEN: list[Recording] = []
 
 
 def record_input(uri: object) -> None:
@@ -46,7 +47,7 @@ def record_input(uri: object) -> None:
     Call it before the input is read: it is hashed when the task ends, so one that the task itself overwrites must be
     declared instead.
     """
-    recording = _CURRENT.get()
+    recording = _current()
     if recording is not None:
         recording.inputs.append(name_of(uri))
 
@@ -56,7 +57,7 @@ def record_output(uri: object, kind: str | None = None) -> None:
 
     It is hashed when the task ends. ``kind`` is what it is to people: ``model``, ``dataset``, ``report``.
     """
-    recording = _CURRENT.get()
+    recording = _current()
     if recording is not None:
         name = name_of(uri)
         recording.outputs.append(name)
@@ -69,7 +70,7 @@ def record_metric(name: str, value: float) -> None:
 
     Raises CaptureError when ``value`` is no finite number: JSON could not spell it.
     """
-    recording = _CURRENT.get()
+    recording = _current()
     if recording is None:
         return
     number = value if isinstance(value, int) and not isinstance(value, bool) else float(value)
@@ -95,12 +96,17 @@ def name_of(artifact: object) -> str:
     raise CaptureError(f"expected a URI, a path, an ObjectStoragePath or an Asset, not {type(artifact).__name__}")
 
 
+def _current() -> Recording | None:
+    # One look: a thread that outlives its task must not fall between two.
+    return next(reversed(_OPEN), None)
+
+
 @contextmanager
 def recording() -> Iterator[Recording]:
     """Collect what is recorded inside the ``with`` block: for the code around a task, not in it."""
     collected = Recording()
-    token = _CURRENT.set(collected)
+    _OPEN.append(collected)
     try:
         yield collected
     finally:
-        _CURRENT.reset(token)
+        _OPEN.pop()

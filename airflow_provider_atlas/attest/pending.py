@@ -118,12 +118,25 @@ def drain(spool: Spool, sealer: Sealer, archive: Archive, *, at_most: int) -> tu
     done, problems = 0, []
     for name in spool.names()[:at_most]:
         try:
-            complete(PendingRecord.parse(spool.get(name)), sealer, archive)
-            spool.discard(name)
+            content = spool.get(name)
+            _finish(name, content, spool, sealer, archive)
             done += 1
         except AtlasError as error:
             problems.append(f"{name}: {error}")
     return done, problems
+
+
+def _finish(name: str, content: bytes, spool: Spool, sealer: Sealer, archive: Archive) -> None:
+    try:
+        complete(PendingRecord.parse(content), sealer, archive)
+    except UnfinishedError as error:
+        # Behind the others, and as far as it came now: what can never be finished must not keep them waiting.
+        spool.put(name, error.record.to_bytes())
+        raise
+    except AtlasError:
+        spool.put(name, content)
+        raise
+    spool.discard(name)
 
 
 def _present(bundle: AttestationBundle | None) -> AttestationBundle:

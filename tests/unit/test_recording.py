@@ -1,6 +1,7 @@
 """What a task's own code may record, and what it may not."""
 
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -33,6 +34,14 @@ def test_inside_a_task_everything_is_recorded_in_order() -> None:
     assert recorded.metrics == {"accuracy": 0.75, "rows": 7}
     record_input("/data/later")
     assert "/data/later" not in recorded.inputs
+
+
+def test_a_thread_of_the_task_records_for_it() -> None:
+    with recording() as recorded:
+        thread = Thread(target=record_output, args=("/data/of-a-thread",))
+        thread.start()
+        thread.join()
+    assert recorded.outputs == ["/data/of-a-thread"]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 10**400])

@@ -98,6 +98,14 @@ def test_a_damaged_spooled_record_does_not_stand_in_the_way_of_others(pending: P
     assert run.worker.spool.names() == ["00"]
 
 
+def test_records_that_can_never_be_finished_let_others_pass(pending: PendingRecord, run: AttestedRun) -> None:
+    for number in range(3):
+        run.worker.spool.put(f"0{number}", b"not a record")
+    run.worker.spool.put(pending.name, pending.to_bytes())
+    assert drain(run.worker.spool, run.worker.sealer, run.worker.archive, at_most=3)[0] == 0
+    assert drain(run.worker.spool, run.worker.sealer, run.worker.archive, at_most=3)[0] == 1
+
+
 def _archive_in_the_way(run: AttestedRun) -> wiring.Worker:
     """The run's worker, but with an archive that cannot keep anything."""
     (run.folder / "full").write_text("a file where the archive should be")
