@@ -111,7 +111,7 @@ class LogReader:
             self._compare(made)
             tiles += 1
         if edge.root() != checkpoint.root:
-            raise ConsistencyError(f"the entries of the log at {self._source.place} are not those it signed")
+            raise ConsistencyError(f"the log at {self._source.place} has other entries than its checkpoint signs")
         return Audit(checkpoint=checkpoint, tiles=tiles)
 
     def _signed(self) -> SignedCheckpoint:
