@@ -45,6 +45,7 @@ from airflow_provider_atlas.tlog.tile import MAX_ENTRY_BYTES, TileTree
 
 T = TypeVar("T")
 
+_PATIENCE = 8  # how often a process looks whether another did its work, before it queues for the lock
 _MAX_ORIGIN = 255  # so that tree.json, which holds a checkpoint, fits a page
 
 
@@ -105,14 +106,11 @@ class PosixLog:
             state = self._folder.state()
             tail = list(self._folder.journal.read(state.position))
             end = tail[-1].end if tail else state.position
-            known = _leaves(tail)  # the index may not have them yet
+            known = {**self._folder.index.find(leaves), **_leaves(tail)}  # the index may not have the tail yet
             fresh: list[bytes] = []
             for entry, leaf in zip(entries, leaves, strict=True):
-                if leaf in known:
-                    continue
-                index = self._folder.index.find(leaf)
-                known[leaf] = end.size + len(fresh) if index is None else index
-                if index is None:
+                if leaf not in known:
+                    known[leaf] = end.size + len(fresh)
                     fresh.append(entry)
             if fresh:
                 self._folder.journal.append_entries(end, fresh)
@@ -120,7 +118,7 @@ class PosixLog:
 
     def _cover(self, size: int) -> SignedCheckpoint:
         """Return a checkpoint of at least ``size`` entries: another process's, if it was faster."""
-        while True:
+        for _ in range(_PATIENCE):
             signed = self._covering(size)
             if signed:
                 return signed
@@ -128,6 +126,8 @@ class PosixLog:
                 # Between the look and the lock another process may have come and gone.
                 if held and not self._covering(size):
                     return integrate(self._folder, self._signing_key)
+        with files.locked(self._folder.tree_lock):
+            return self._covering(size) or integrate(self._folder, self._signing_key)
 
     def _covering(self, size: int) -> SignedCheckpoint | None:
         signed = self._folder.state().signed

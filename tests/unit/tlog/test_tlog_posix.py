@@ -209,7 +209,20 @@ def test_torn_record_longer_than_the_next_one_leaves_nothing_behind(folder: Path
     with (folder / SEGMENT).open("ab") as file:
         file.write(b"\x00\x01\x00\x00\x00\x00\x00\x01" + b"y" * 40_000)
     assert_goes_on(folder, 300)
-    assert_goes_on(folder, 301)
+    *_, last = Journal(str(folder / ".state/journal")).read(START)
+    assert (folder / SEGMENT).stat().st_size == last.end.offset
+
+
+def test_recovery_waits_for_the_disk_before_it_shows_a_checkpoint(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    # A process that died after it wrote its checkpoint and before the disk had it leaves it in memory alone.
+    steps = []
+    sync, rename = os.fdatasync, os.rename
+    monkeypatch.setattr(os, "fdatasync", lambda fd: (sync(fd), steps.append(os.readlink(f"/proc/self/fd/{fd}"))))
+    monkeypatch.setattr(os, "rename", lambda old, new: (rename(old, new), steps.append(str(new))))
+    (folder / TREE).unlink()
+    open_log(folder).append([entry(0)])
+    shown = [os.path.relpath(step, folder) for step in steps]
+    assert shown.index(SEGMENT) < shown.index("checkpoint")
 
 
 def test_entry_that_was_written_and_never_signed_is_signed_by_the_next(folder: Path):
@@ -295,6 +308,13 @@ def test_index_that_lost_its_tail_to_a_power_failure_is_made_again(folder: Path)
         shard.write_bytes(shard.read_bytes()[:-40])
     reboot(folder)
     assert [receipt.index for receipt in open_log(folder).append(entries(0, 300))] == list(range(300))
+
+
+def test_index_whose_last_record_was_cut_short_finds_what_is_added_later(folder: Path):
+    for shard in (folder / ".state/index").iterdir():
+        shard.write_bytes(shard.read_bytes() + b"short")
+    open_log(folder).append(entries(300, 600))
+    assert [receipt.index for receipt in open_log(folder).append(entries(0, 600))] == list(range(600))
 
 
 def test_index_that_says_too_much_is_not_believed(folder: Path):
