@@ -37,6 +37,12 @@ def _options() -> dict[str, object]:
             ("log_signer", "", "file:/etc/atlas/log.pem", "The log's key; made at first use when empty"),
             ("archive", "", "file:/var/lib/atlas/archive", "Where records are kept"),
             ("spool", "", "file:/var/lib/atlas/spool", "Where records wait that could not be finished"),
+            (
+                "tsa",
+                "",
+                "https://tsa.example.org/",
+                "The time-stamp authority that records are shown to; none when empty",
+            ),
             ("policy", "", "/etc/atlas/policy.yaml", "What AtlasVerifyOperator judges by"),
             ("image", "", "sha256:…", "The digest of the worker's image"),
         )

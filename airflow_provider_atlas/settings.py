@@ -24,6 +24,7 @@ DEFAULTS: Mapping[str, str] = {
     "log_signer": "",
     "archive": "",
     "spool": "",
+    "tsa": "",
     "policy": "",
     "image": "",
 }
@@ -35,7 +36,8 @@ class Settings:
     """One deployment's settings, complete and checked.
 
     ``signer``, ``attester``, ``log``, ``log_signer``, ``archive`` and ``spool`` are URIs. A key that was named must
-    exist; a default one is made at its first use, and ``made_keys`` says which those are. ``policy`` is the path of
+    exist; a default one is made at its first use, and ``made_keys`` says which those are. ``tsa`` is the URL of the
+    time-stamp authority that each record shall be shown to, or empty. ``policy`` is the path of
     the policy that ``AtlasVerifyOperator`` judges by, or empty. ``image`` is the digest of the worker's image, which
     nothing inside it can know.
     """
@@ -50,6 +52,7 @@ class Settings:
     log_signer: str
     archive: str
     spool: str
+    tsa: str
     policy: str
     image: str
     made_keys: frozenset[str]

@@ -18,6 +18,7 @@ from airflow_provider_atlas.tee.attester import Attester, EvidenceVerifier
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint
 from airflow_provider_atlas.tlog.log import TransparencyLog
 from airflow_provider_atlas.tlog.note import VerifierKey
+from airflow_provider_atlas.tlog.stamper import TimestampAuthority
 from airflow_provider_atlas.verify.policy import Policy, starting_policy
 from airflow_provider_atlas.verify.record_checks import Judge
 from airflow_provider_atlas.verify.records import load_run
@@ -43,7 +44,12 @@ def worker(settings: Settings) -> Worker:
     """
     return Worker(
         settings=settings,
-        sealer=Sealer(signer=signer(settings), attester=attester(settings), log=transparency_log(settings)),
+        sealer=Sealer(
+            signer=signer(settings),
+            attester=attester(settings),
+            log=transparency_log(settings),
+            authority=authority(settings),
+        ),
         archive=open_archive(path_of(settings.archive, "file", "archive")),
         store=artifact_store(),
         spool=spool(settings),
@@ -76,6 +82,15 @@ def transparency_log(settings: Settings) -> TransparencyLog:
 
     folder = Path(path_of(settings.log, "posix", "log"))
     return PosixLog(folder, settings.log_origin, _log_key(settings))
+
+
+def authority(settings: Settings) -> TimestampAuthority | None:
+    """Return the time-stamp authority, or None where no setting names one. Raises ConfigError for what is no URL."""
+    if not settings.tsa:
+        return None
+    from airflow_provider_atlas.tlog.backends.tsa import HttpAuthority
+
+    return HttpAuthority(settings.tsa)
 
 
 def _log_key(settings: Settings) -> Any:  # noqa: ANN401 - the key's type is the backend's own business

@@ -4,7 +4,7 @@
 
     train[0].1.link.sigstore.json   the link of the first try of train[0]; so for start, provenance and tee
     manifest.sigstore.json          how the run ended
-    trusted_root.json               the logs that the policy trusts
+    trusted_root.json               the logs and time-stamp authorities that the policy trusts
     1f0c….pub                       a key that the policy trusts, by the SHA-256 of its SubjectPublicKeyInfo; PEM
 
 What is written here was verified: signatures, keys and logs by the policy, before a first file is there.
@@ -12,7 +12,7 @@ What is written here was verified: signatures, keys and logs by the policy, befo
 
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from airflow_provider_atlas import wiring
 from airflow_provider_atlas.artifacts.archive import Archive
@@ -53,7 +53,7 @@ def run(options: Namespace) -> int:
     for name, bundle in bundles.items():
         write_file(folder / name, bundle.to_bytes())
     # Last: a folder whose export was cut short has no root, and nothing in it verifies.
-    write_file(folder / TRUSTED_ROOT, TrustedRoot(logs=[log.key for log in policy.logs]).to_bytes())
+    write_file(folder / TRUSTED_ROOT, _root(policy).to_bytes())
     _report(output, str(folder), sorted(bundles), sorted(keys), found.unlogged)
     return 0
 
@@ -63,6 +63,11 @@ def _policy(options: Namespace) -> Policy:
     if options.policy is None:
         raise ConfigError("name whose keys and logs the tools shall trust with --policy FILE")
     return Policy.parse(read_file(options.policy, "the policy"))
+
+
+def _root(policy: Policy) -> TrustedRoot:
+    authorities = policy.timestamps.authorities if policy.timestamps else ()
+    return TrustedRoot(logs=[log.key for log in policy.logs], authorities=authorities)
 
 
 def _find(run: Archive) -> _Found:
@@ -106,7 +111,17 @@ def _verified(name: str, bundle: AttestationBundle, role: Role, policy: Policy) 
         raise SignatureError(f"{name}: expected a key that the policy trusts, not {bundle.public_key.sha256}")
     if log is None:
         raise SignatureError(f"{name}: expected a log that the policy trusts, not {receipt.checkpoint.origin}")
-    return SigstoreBundle.of(bundle.envelopes[role], bundle.public_key, receipt, log)
+    exported = SigstoreBundle.of(bundle.envelopes[role], bundle.public_key, receipt, log)
+    return replace(exported, timestamp=_trusted_timestamp(bundle, role, policy))
+
+
+def _trusted_timestamp(bundle: AttestationBundle, role: Role, policy: Policy) -> bytes | None:
+    # A tool refuses a bundle whose time-stamp is of an authority that its root has not.
+    timestamp = bundle.timestamps.get(role)
+    if timestamp is None or policy.timestamps is None:
+        return None
+    policy.timestamps.moment_of(timestamp, bundle.envelopes[role].signature)
+    return timestamp
 
 
 def _report(output: Output, folder: str, bundles: Sequence[str], keys: Sequence[str], unlogged: Sequence[str]) -> None:

@@ -9,8 +9,11 @@ r"""A Sigstore bundle: one logged envelope, with all that Sigstore's own tools n
          "logIndex": "4", "logId": {"keyId": "<base64>"}, "kindVersion": {"kind": "hashedrekord", "version": "0.0.2"},
          "inclusionProof": {"logIndex": "4", "rootHash": "<base64>", "treeSize": "7", "hashes": ["<base64>", …],
                             "checkpoint": {"envelope": "atlas.example.org/log\n7\n…"}},
-         "canonicalizedBody": "<base64>"}]},
+         "canonicalizedBody": "<base64>"}],
+       "timestampVerificationData": {"rfc3161Timestamps": [{"signedTimestamp": "<base64>"}]}},
      "dsseEnvelope": {"payload": "…", "payloadType": "application/vnd.in-toto+json", "signatures": […]}}
+
+The last member of the material is there where an authority stamped the envelope's signature.
 
 Nothing is logged again for it: our leaf is Rekor v2's, and a receipt is its inclusion proof in another spelling.
 
@@ -24,6 +27,7 @@ from dataclasses import dataclass, replace
 from airflow_provider_atlas.bundle import MAX_BUNDLE_SIZE, log_entry
 from airflow_provider_atlas.encoding import (
     Fields,
+    Json,
     JsonObject,
     b64decode,
     b64encode,
@@ -42,6 +46,7 @@ from airflow_provider_atlas.tlog.trust import TrustedLog
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 """The media type of the bundles that are written here."""
 
+_STAMPED = "timestampVerificationData"
 _KIND: JsonObject = {"kind": "hashedrekord", "version": "0.0.2"}
 
 
@@ -49,17 +54,19 @@ _KIND: JsonObject = {"kind": "hashedrekord", "version": "0.0.2"}
 class SigstoreBundle:
     """An envelope, the key that signed it, and the receipt of a log whose key has the hash ``log_id`` (32 bytes).
 
-    Nothing here has been verified, unless ``of`` made it.
+    ``timestamp`` (TimeStampResp, RFC 3161, DER) is over the signature, and nobody looks into it here. Nothing else has
+    been verified either, unless ``of`` made it.
     """
 
     envelope: Envelope
     public_key: PublicKey
     receipt: Receipt
     log_id: bytes
+    timestamp: bytes | None = None
 
     @classmethod
     def of(cls, envelope: Envelope, key: PublicKey, receipt: Receipt, log: TrustedLog) -> "SigstoreBundle":
-        """Return the bundle of ``envelope``, which ``key`` signed and ``log`` holds.
+        """Return the bundle of ``envelope``, which ``key`` signed and ``log`` holds; without a time-stamp.
 
         Raises SignatureError or InclusionError where it does not: a bundle that no tool accepts helps nobody.
         """
@@ -77,7 +84,8 @@ class SigstoreBundle:
         if len(content) > MAX_BUNDLE_SIZE:
             raise MalformedError(f"expected a Sigstore bundle of at most {MAX_BUNDLE_SIZE} bytes")
         fields = Fields(parse_json(content), "the Sigstore bundle")
-        entries = fields.fields("verificationMaterial").items("tlogEntries")
+        material = fields.object("verificationMaterial")
+        entries = Fields(material, "the verification material").items("tlogEntries")
         if len(entries) != 1:
             raise MalformedError("expected a Sigstore bundle with one log entry")
         entry = Fields(entries[0], "the log entry")
@@ -86,6 +94,7 @@ class SigstoreBundle:
             public_key=PublicKey.parse(HashedRekord.parse(b64decode(entry.text("canonicalizedBody"))).spki),
             receipt=_parse_proof(entry.fields("inclusionProof")),
             log_id=b64decode(entry.fields("logId").text("keyId")),
+            timestamp=_parse_timestamp(material[_STAMPED]) if _STAMPED in material else None,
         )
         bundle._check(content)
         return bundle
@@ -99,10 +108,13 @@ class SigstoreBundle:
             "inclusionProof": _proof(self.receipt),
             "canonicalizedBody": b64encode(log_entry(self.envelope, self.public_key)),
         }
+        material: dict[str, Json] = {"publicKey": {"hint": key_hint(self.public_key)}, "tlogEntries": [entry]}
+        if self.timestamp is not None:
+            material[_STAMPED] = {"rfc3161Timestamps": [{"signedTimestamp": b64encode(self.timestamp)}]}
         return canonical_json(
             {
                 "mediaType": MEDIA_TYPE,
-                "verificationMaterial": {"publicKey": {"hint": key_hint(self.public_key)}, "tlogEntries": [entry]},
+                "verificationMaterial": material,
                 "dsseEnvelope": self.envelope.to_json(),
             }
         )
@@ -140,3 +152,10 @@ def _parse_proof(proof: Fields) -> Receipt:
     )
     # The limits of a receipt are its own: how many hashes, how long each, how large an index.
     return Receipt.parse(receipt.to_bytes())
+
+
+def _parse_timestamp(data: Json) -> bytes:
+    timestamps = Fields(data, "the time-stamps").items("rfc3161Timestamps")
+    if len(timestamps) != 1:
+        raise MalformedError("expected a Sigstore bundle with one time-stamp, or with none")
+    return b64decode(Fields(timestamps[0], "the time-stamp").text("signedTimestamp"))

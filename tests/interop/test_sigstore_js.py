@@ -11,9 +11,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from airflow_provider_atlas.cli.main import main
 from tests.support.attested_run import AttestedRun
+from tests.support.time_stamping import Authority
 
 pytestmark = pytest.mark.interop
 
@@ -49,8 +51,8 @@ def node():
 def verdicts(node):
     """Return what the verifier says of the bundles in a folder, by file name."""
 
-    def judge(folder):
-        command = [node, "verify_bundles.mjs", str(folder), "0"]
+    def judge(folder, *, timestamps=0):
+        command = [node, "verify_bundles.mjs", str(folder), str(timestamps)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=TOOLS, timeout=60)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
@@ -118,7 +120,7 @@ def without_defaults(value):
         return list(map(without_defaults, value))
     if not isinstance(value, dict):
         return value.replace("00:00:00.000Z", "00:00:00Z")
-    return {name: without_defaults(member) for name, member in value.items() if member not in ([], "0")}
+    return {name: without_defaults(member) for name, member in value.items() if member not in ([], "0", "")}
 
 
 def test_protobuf_knows_every_member_that_we_write(verdicts, exported):
@@ -174,3 +176,41 @@ def test_it_refuses_an_envelope_beside_the_entry_of_another(verdicts, copied):
     one["dsseEnvelope"] = other["dsseEnvelope"]
     (copied / "swapped.sigstore.json").write_text(json.dumps(one))
     assert verdicts(copied)["swapped.sigstore.json"]["verdict"] == "TLOG_BODY_ERROR"
+
+
+@pytest.fixture(scope="module")
+def stamped(tmp_path_factory):
+    """Return an exported run whose links an authority stamped."""
+    authority = Authority()
+    run = AttestedRun(tmp_path_factory.mktemp("stamped")).stamped_by(authority).complete()
+    document = yaml.safe_load(run.policy_document())
+    ours = {"name": "ours", "certificates": authority.pem.decode()}
+    document["timestamps"] = {"link": "required", "within": 3600, "authorities": [ours]}
+    (run.folder / "policy.yaml").write_text(yaml.safe_dump(document))
+    return export(run, tmp_path_factory.mktemp("exported"))
+
+
+def test_it_takes_the_time_from_the_authority_of_the_policy(verdicts, stamped):
+    said = verdicts(stamped, timestamps=1)
+    accepted = {name for name, each in said.items() if each["verdict"] == "accepted"}
+    assert accepted == {path.name for path in stamped.glob("*.link.sigstore.json")}
+    assert len(accepted) == 4
+    assert {said[name]["verdict"] for name in said.keys() - accepted} == {"TIMESTAMP_ERROR", "read"}
+    for name in (*accepted, "trusted_root.json"):
+        ours = json.loads((stamped / name).read_bytes())
+        assert without_defaults(said[name]["known"]) == without_defaults(ours)
+
+
+def test_it_refuses_a_time_stamp_of_another_signature_or_authority(verdicts, stamped, tmp_path):
+    folder = Path(shutil.copytree(stamped, tmp_path / "copied"))
+    one, other = (json.loads((folder / f"train[{index}].1.link.sigstore.json").read_bytes()) for index in (0, 1))
+    material = one["verificationMaterial"]
+    material["timestampVerificationData"] = other["verificationMaterial"]["timestampVerificationData"]
+    (folder / "swapped.sigstore.json").write_text(json.dumps(one))
+    signature = base64.b64decode(one["dsseEnvelope"]["signatures"][0]["sig"])
+    stranger = base64.b64encode(Authority().stamp(signature)).decode()
+    material["timestampVerificationData"] = {"rfc3161Timestamps": [{"signedTimestamp": stranger}]}
+    (folder / "stranger.sigstore.json").write_text(json.dumps(one))
+    said = verdicts(folder, timestamps=1)
+    assert said["swapped.sigstore.json"]["verdict"] == "TIMESTAMP_ERROR"
+    assert said["stranger.sigstore.json"]["verdict"] == "TIMESTAMP_ERROR"

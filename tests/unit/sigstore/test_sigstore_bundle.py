@@ -113,6 +113,14 @@ def test_no_bundle_is_made_with_a_checkpoint_of_another_key_or_log(record, log):
             SigstoreBundle.of(record.envelopes["link"], record.public_key, record.receipts["link"], other)
 
 
+def test_a_time_stamp_stands_where_protobuf_has_it(bundle, document):
+    stamped = dataclasses.replace(bundle, timestamp=b"when")
+    assert SigstoreBundle.parse(stamped.to_bytes()) == stamped
+    told = {"rfc3161Timestamps": [{"signedTimestamp": "d2hlbg=="}]}
+    document["verificationMaterial"]["timestampVerificationData"] = told
+    assert json.loads(stamped.to_bytes()) == document
+
+
 def entry_of(document):
     return document["verificationMaterial"]["tlogEntries"][0]
 
@@ -139,6 +147,15 @@ CHANGES = {
     ),
     "two entries": lambda document: document["verificationMaterial"]["tlogEntries"].append(entry_of(document)),
     "no entry": lambda document: document["verificationMaterial"].update(tlogEntries=[]),
+    "a time-stamp that is null": lambda document: document["verificationMaterial"].update(
+        timestampVerificationData=None
+    ),
+    "no time-stamp among them": lambda document: document["verificationMaterial"].update(
+        timestampVerificationData={"rfc3161Timestamps": []}
+    ),
+    "two time-stamps": lambda document: document["verificationMaterial"].update(
+        timestampVerificationData={"rfc3161Timestamps": [{"signedTimestamp": "AA=="}, {"signedTimestamp": "AA=="}]}
+    ),
     "a certificate": lambda document: document["verificationMaterial"].update(certificate={"rawBytes": ""}),
     "another version": lambda document: document.update(
         mediaType="application/vnd.dev.sigstore.bundle+json;version=0.2"

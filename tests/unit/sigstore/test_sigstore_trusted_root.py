@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from airflow_provider_atlas.errors import MalformedError
 from airflow_provider_atlas.sigstore.trusted_root import MAX_TRUSTED_ROOT_SIZE, TrustedRoot
 from airflow_provider_atlas.tlog.note import VerifierKey
+from airflow_provider_atlas.tlog.timestamp import TrustedAuthority
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 LOG = VerifierKey.of("atlas.example.org/log", KEY)
@@ -46,6 +47,20 @@ def test_the_name_of_the_key_is_part_of_the_base_url(name):
     root = TrustedRoot(logs=[VerifierKey.of(name, KEY)])
     assert name in json.loads(root.to_bytes())["tlogs"][0]["baseUrl"]
     assert TrustedRoot.parse(root.to_bytes()).logs == tuple(root.logs)
+
+
+def test_an_authority_is_told_with_its_chain():
+    authority = TrustedAuthority(name="ours", certificates=(b"own", b"root"))
+    root = TrustedRoot(logs=(LOG,), authorities=(authority,))
+    assert TrustedRoot.parse(root.to_bytes()) == root
+    assert json.loads(root.to_bytes())["timestampAuthorities"] == [
+        {
+            "subject": {"organization": "", "commonName": "ours"},
+            "uri": "",
+            "certChain": {"certificates": [{"rawBytes": "b3du"}, {"rawBytes": "cm9vdA=="}]},
+            "validFor": {"start": "1970-01-01T00:00:00Z"},
+        }
+    ]
 
 
 CHANGES = {
