@@ -25,8 +25,25 @@ def settings() -> Settings:
 
 
 def mode() -> str:
-    """Return what the section has as ``mode``, whether or not that, or the rest, is usable."""
-    return section().get("mode", "").strip() or DEFAULTS["mode"]
+    """Return what the section has as ``mode``, whether or not that, or the rest, is usable.
+
+    Raises ConfigError when Airflow itself cannot read it.
+    """
+    from airflow.configuration import conf
+    from airflow.exceptions import AirflowConfigException
+
+    try:
+        return str(conf.get(SECTION, "mode", fallback="") or "").strip() or DEFAULTS["mode"]
+    except (AirflowConfigException, ValueError) as error:
+        raise ConfigError(f"[{SECTION}] mode cannot be read: {error}") from error
+
+
+def is_observe() -> bool:
+    """Whether tasks may run that cannot be attested. Only where it can be read that they may."""
+    try:
+        return mode() == "observe"
+    except ConfigError:
+        return False
 
 
 def section() -> dict[str, str]:

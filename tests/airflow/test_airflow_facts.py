@@ -16,7 +16,7 @@ from airflow_provider_atlas.airflow import code_identity, parameters, past, plat
 from airflow_provider_atlas.airflow.pipeline_of import pipeline_of
 from airflow_provider_atlas.attest.execution import commitment
 from airflow_provider_atlas.encoding import canonical_json
-from airflow_provider_atlas.errors import ArchiveError
+from airflow_provider_atlas.errors import ArchiveError, CaptureError
 from airflow_provider_atlas.intoto.pipeline import Pipeline
 from airflow_provider_atlas.intoto.task_run import TaskRun
 from tests.support.attested_run import DAG_ID, RUN_ID, AttestedRun
@@ -110,6 +110,53 @@ class TestCode:
         linked = code_identity.loaded_files(str(tmp_path / "current" / "dag.py"), str(tmp_path / "current"))
         assert [entry.path for entry in linked.entries] == ["dag.py", "helper.py"]
 
+    def test_a_module_whose_file_is_gone_is_left_out_and_a_dag_file_that_is_gone_is_an_error(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        module = types.ModuleType("gone_from_the_bundle")
+        module.__file__ = str(tmp_path / "gone.py")
+        monkeypatch.setitem(sys.modules, "gone_from_the_bundle", module)
+        (tmp_path / "dag.py").write_bytes(b"dag")
+        listing = code_identity.loaded_files(str(tmp_path / "dag.py"), str(tmp_path))
+        assert [entry.path for entry in listing.entries] == ["dag.py"]
+        with pytest.raises(CaptureError):
+            code_identity.loaded_files(str(tmp_path / "no_dag.py"), str(tmp_path))
+
+    def test_a_forked_task_finds_what_it_loaded_itself(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "dag.py").write_bytes(b"dag")
+        (tmp_path / "helper.py").write_bytes(b"helper")
+        before = code_identity._Before()
+        monkeypatch.setattr(code_identity, "_BEFORE", before)
+        code_identity.note_parent()
+        before.parent_pid += 1  # as it is after a fork
+        code_identity.note_start()
+        assert self.names(tmp_path) == ["dag.py"]
+        self.load(tmp_path / "helper.py", monkeypatch)
+        assert self.names(tmp_path) == ["dag.py", "helper.py"]
+
+    def test_a_forked_task_finds_what_its_parent_had_loaded_of_the_bundle(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "dag.py").write_bytes(b"dag")
+        (tmp_path / "helper.py").write_bytes(b"helper")
+        before = code_identity._Before()
+        monkeypatch.setattr(code_identity, "_BEFORE", before)
+        self.load(tmp_path / "helper.py", monkeypatch)
+        code_identity.note_parent()
+        before.parent_pid += 1
+        code_identity.note_start()
+        assert self.names(tmp_path) == ["dag.py", "helper.py"]
+
+    @staticmethod
+    def load(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        module = types.ModuleType(f"loaded_{path.stem}")
+        module.__file__ = str(path)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+
+    @staticmethod
+    def names(folder: Path) -> list[str]:
+        return [entry.path for entry in code_identity.loaded_files(str(folder / "dag.py"), str(folder)).entries]
+
     def test_a_dag_in_a_zip_is_the_zip(self, tmp_path: Path) -> None:
         (tmp_path / "dags.zip").write_bytes(b"PK")
         listing = code_identity.loaded_files(str(tmp_path / "dags.zip" / "dag.py"), str(tmp_path))
@@ -200,6 +247,19 @@ class TestParameters:
             "sha256": hashlib.sha256(spelled).hexdigest(),
             "size": len(spelled),
         }
+
+    def test_a_secret_is_masked_wherever_it_is_and_an_object_that_raises_is_named(self) -> None:
+        from airflow.sdk.log import mask_secret
+
+        class Raises:
+            @property
+            def uri(self) -> str:
+                raise RuntimeError("no")
+
+        mask_secret("sesame-sesame")
+        shown = parameters.redacted("field", {"in sesame-sesame key": [("x sesame-sesame y",)]})
+        assert shown == {"in *** key": [["x *** y"]]}
+        assert "Raises that cannot be read" in str(parameters.redacted("field", Raises()))
 
     def test_a_value_that_holds_itself_ends(self) -> None:
         value: list[object] = []

@@ -97,11 +97,11 @@ class PosixLog:
 
     def _append(self, entries: Sequence[bytes], leaves: Sequence[bytes]) -> list[Receipt]:
         """Append ``entries``, or what of them an earlier attempt did not."""
-        indices = self._sequence(entries, leaves)
-        return self._receipts(indices, leaves, self._cover(max(indices) + 1))
+        indices, known = self._sequence(entries, leaves)
+        return self._receipts(indices, leaves, self._cover(max(indices) + 1, known))
 
-    def _sequence(self, entries: Sequence[bytes], leaves: Sequence[bytes]) -> list[int]:
-        """Write those of ``entries`` to the journal that are not there, and return the index of each."""
+    def _sequence(self, entries: Sequence[bytes], leaves: Sequence[bytes]) -> tuple[list[int], SignedCheckpoint | None]:
+        """Write what is new to the journal; return the index of each entry, and the last checkpoint that was signed."""
         with files.locked(self._folder.lock):
             state = self._folder.state()
             tail = list(self._folder.journal.read(state.position))
@@ -114,24 +114,19 @@ class PosixLog:
                     fresh.append(entry)
             if fresh:
                 self._folder.journal.append_entries(end, fresh)
-            return [known[leaf] for leaf in leaves]
+            return [known[leaf] for leaf in leaves], state.signed
 
-    def _cover(self, size: int) -> SignedCheckpoint:
-        """Return a checkpoint of at least ``size`` entries: another process's, if it was faster."""
+    def _cover(self, size: int, signed: SignedCheckpoint | None) -> SignedCheckpoint:
+        """Return ``signed`` if it covers ``size`` entries, or else a newer checkpoint: another process's, if it can."""
         for _ in range(_PATIENCE):
-            signed = self._covering(size)
-            if signed:
+            if signed and signed.checkpoint.size >= size:
                 return signed
             with files.locked_or_waited(self._folder.tree_lock) as held:
-                # Between the look and the lock another process may have come and gone.
-                if held and not self._covering(size):
-                    return integrate(self._folder, self._signing_key)
+                if held:
+                    return integrate(self._folder, self._signing_key, size)
+            signed = self._folder.state().signed
         with files.locked(self._folder.tree_lock):
-            return self._covering(size) or integrate(self._folder, self._signing_key)
-
-    def _covering(self, size: int) -> SignedCheckpoint | None:
-        signed = self._folder.state().signed
-        return signed if signed and signed.checkpoint.size >= size else None
+            return integrate(self._folder, self._signing_key, size)
 
     def _receipts(self, indices: Sequence[int], leaves: Sequence[bytes], signed: SignedCheckpoint) -> list[Receipt]:
         """Return a receipt for each of ``leaves``, off the tiles that everybody sees, after a look at it."""

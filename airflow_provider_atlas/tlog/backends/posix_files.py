@@ -15,6 +15,9 @@ PUBLIC = 0o644
 PRIVATE = 0o600
 """The mode of what only the log itself reads."""
 
+MOUNTS = "/proc/self/mountinfo"
+"""Where Linux tells what is mounted."""
+
 _ADVICE = {
     errno.ENOSPC: "make room on its disk and append again",
     errno.EDQUOT: "raise the quota of its disk and append again",
@@ -199,7 +202,7 @@ def refuse_network(folder: str) -> None:
 def _kind(path: str) -> str:
     """Return the type of the file system that holds ``path``, or nothing where the system does not tell."""
     mounts: dict[str, str] = {}
-    with suppress(OSError), open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+    with suppress(OSError), open(MOUNTS, encoding="utf-8", errors="surrogateescape") as file:
         for line in file:
             before, _, after = line.partition(" - ")
             mounts[before.split(" ")[4]] = after.split(" ", 1)[0]

@@ -19,7 +19,7 @@ from airflow_provider_atlas.errors import (
     SignatureError,
 )
 from airflow_provider_atlas.tlog import merkle
-from airflow_provider_atlas.tlog.backends import posix_journal
+from airflow_provider_atlas.tlog.backends import posix_files, posix_journal
 from airflow_provider_atlas.tlog.backends.posix import PosixLog
 from airflow_provider_atlas.tlog.backends.posix_journal import START, Journal
 from airflow_provider_atlas.tlog.backends.posix_reader import PosixLogReader
@@ -194,6 +194,43 @@ def test_log_that_was_half_made_is_made(tmp_path: Path):
     (tmp_path / "log/.state/format.json").unlink()
     (tmp_path / "log/.state/tree.json").unlink()
     assert_goes_on(tmp_path / "log", 0)
+
+
+def test_folder_on_a_file_system_of_many_machines_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(
+        f"22 1 8:1 / / rw,relatime - ext4 /dev/vda rw\n36 22 0:40 / {tmp_path}/far rw - nfs4 server:/export rw\n"
+    )
+    monkeypatch.setattr(posix_files, "MOUNTS", str(mounts))
+    with pytest.raises(ConfigError, match="nfs4, which machines share"):
+        open_log(tmp_path / "far/log")
+    assert open_log(tmp_path / "near").latest() is None
+
+
+def test_processes_that_make_the_log_at_once_make_one(tmp_path: Path):
+    done = run_as(
+        tmp_path / "log",
+        "number = next((number for number in range(1, 8) if not os.fork()), 0)\n"
+        "open_log(folder).append([entry(number)])\n"
+        "if number: os._exit(0)\n"
+        "print([os.wait()[1] for _ in range(7)], open_log(folder).latest().size)\n",
+    )
+    assert done.stdout == "[0, 0, 0, 0, 0, 0, 0] 8\n"
+    PosixLogReader(tmp_path / "log", KEY).audit()
+
+
+def test_process_that_was_forked_while_the_log_was_locked_does_not_keep_it_locked(folder: Path):
+    done = run_as(
+        folder,
+        "import signal, time\n"
+        "from airflow_provider_atlas.tlog.backends import posix_files\n"
+        "with posix_files.locked(str(folder / '.state/lock')), posix_files.locked(str(folder / '.state/tree-lock')):\n"
+        "    child = os.fork()\n"
+        "    if not child: time.sleep(600)\n"
+        "print(open_log(folder).append([entry(300)])[0].index)\n"
+        "os.kill(child, signal.SIGKILL)\n",
+    )
+    assert done.stdout == "300\n"
 
 
 # Crashes: what is left at each point is finished by the next process
