@@ -11,8 +11,10 @@ from airflow_provider_atlas.bundle import AttestationBundle
 from airflow_provider_atlas.signing.keys import PublicKey
 from airflow_provider_atlas.sigstore.bundle import SigstoreBundle, key_hint
 from airflow_provider_atlas.sigstore.trusted_root import TrustedRoot
+from airflow_provider_atlas.tlog.timestamp import TrustedAuthority
 from airflow_provider_atlas.verify.policy import Policy
 from tests.support.attested_run import AttestedRun
+from tests.support.time_stamping import Authority
 
 
 @pytest.fixture
@@ -180,3 +182,37 @@ def test_a_record_in_a_log_that_the_policy_does_not_name_is_not_exported(export,
     answer = export(attested.run_folder, policy=tmp_path / "elsewhere.yaml")
     assert answer.code == 1
     assert "a log that the policy trusts, not localhost/tests" in answer.err
+
+
+def test_time_stamps_go_along_where_the_policy_knows_their_authority(export, tmp_path):
+    authority, policy = Authority(), tmp_path / "policy.yaml"
+    run = AttestedRun(tmp_path / "run").stamped_by(authority).complete()
+    policy.write_bytes(run.policy_document())
+    assert export(run.run_folder, policy=policy).code == 0
+    assert b"timestampVerificationData" not in b"".join(exported(tmp_path).values())
+    shutil.rmtree(tmp_path / "out")
+    asking(policy, authority)
+    assert export(run.run_folder, policy=policy).code == 0
+    for step, (_, bundle) in run.records.items():
+        link = SigstoreBundle.parse(exported(tmp_path)[f"{step}.1.link.sigstore.json"])
+        assert link.timestamp == bundle.timestamps["link"]
+    (trusted,) = TrustedRoot.parse(exported(tmp_path)["trusted_root.json"]).authorities
+    assert trusted.certificates == TrustedAuthority.from_pem("ours", authority.pem).certificates
+
+
+def test_a_time_stamp_of_a_stranger_is_not_exported(export, tmp_path):
+    policy = tmp_path / "policy.yaml"
+    run = AttestedRun(tmp_path / "run").stamped_by(Authority()).complete()
+    policy.write_bytes(run.policy_document())
+    asking(policy, Authority())
+    answer = export(run.run_folder, policy=policy)
+    assert answer.code == 1
+    assert "expected a time-stamp of the signature by ours" in answer.err
+    assert not (tmp_path / "out").exists()
+
+
+def asking(policy, authority):
+    document = yaml.safe_load(policy.read_bytes())
+    ours = {"name": "ours", "certificates": authority.pem.decode()}
+    document["timestamps"] = {"link": "optional", "within": 3600, "authorities": [ours]}
+    policy.write_text(yaml.safe_dump(document))
