@@ -56,7 +56,7 @@ POLICY_SCHEMA: JsonObject = {
             "timestamps": _object(
                 {
                     "link": _DEMAND,
-                    "within": {"type": "integer", "minimum": 1},
+                    "within": {"type": "integer", "minimum": 1, "maximum": 31_536_000},
                     "authorities": {
                         "type": "array",
                         "minItems": 1,

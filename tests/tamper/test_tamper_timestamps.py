@@ -1,7 +1,7 @@
 """A worker that lies about when: with a policy that asks for time-stamps, question 6 refuses each lie."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -94,6 +94,16 @@ def test_a_link_that_lies_about_when_its_task_ended_is_refused(
         return replace(
             link, environment=replace(environment, started=environment.started + by, finished=environment.finished + by)
         )
+
+    run.write("raw.csv", b"1,2,3\n")
+    run.record("ingest", ["raw.csv"], {"table": b"table"}, lie=lie)
+    assert "soon after the end of the task" in said(run, asking(run, authority))
+
+
+@pytest.mark.parametrize("moment", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)], ids=str)
+def test_a_link_from_the_edge_of_time_is_refused(run: AttestedRun, authority: Authority, moment: datetime) -> None:
+    def lie(link: Link) -> Link:
+        return replace(link, environment=replace(link.environment, started=moment, finished=moment))
 
     run.write("raw.csv", b"1,2,3\n")
     run.record("ingest", ["raw.csv"], {"table": b"table"}, lie=lie)

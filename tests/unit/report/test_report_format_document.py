@@ -20,6 +20,7 @@ from airflow_provider_atlas.sigstore.bundle import SigstoreBundle
 from airflow_provider_atlas.sigstore.trusted_root import TrustedRoot
 from airflow_provider_atlas.tee.binding import Binding
 from airflow_provider_atlas.tlog.hashedrekord import HashedRekord
+from airflow_provider_atlas.tlog.timestamp import TrustedAuthority
 from airflow_provider_atlas.verify.policy import Policy
 from airflow_provider_atlas.verify.questions import QUESTIONS
 
@@ -146,6 +147,15 @@ def test_every_kept_file_is_in_its_one_spelling():
     entry = log_entry(record.envelopes["link"], record.public_key)
     assert HashedRekord.parse(entry).to_bytes() == entry
     assert Binding.parse(record.bound_evidence.binding.to_json()) == record.bound_evidence.binding
+
+
+def test_the_links_are_stamped_by_the_authority_that_is_kept_beside_them():
+    authority = TrustedAuthority.from_pem("kept", (VECTOR / "authority.pem").read_bytes())
+    for path in RUN.glob("tasks/*/1.bundle.json"):
+        record = AttestationBundle.parse(path.read_bytes())
+        finished = Link.parse(record.envelopes["link"].payload).environment.finished
+        stamped = authority.check(record.timestamps["link"], record.envelopes["link"].signature)
+        assert stamped == finished.replace(microsecond=0)
 
 
 def test_the_openings_open_the_commitments_of_the_link():
