@@ -12,13 +12,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_atlas.airflow import code_identity, parameters, past, platform_of, xcoms
+from airflow_provider_atlas.airflow import (
+    attempt,
+    code_identity,
+    listener,
+    opening,
+    parameters,
+    past,
+    platform_of,
+    xcoms,
+)
 from airflow_provider_atlas.airflow.pipeline_of import pipeline_of
+from airflow_provider_atlas.airflow.trouble import AttestationStop
 from airflow_provider_atlas.attest.execution import commitment
+from airflow_provider_atlas.attest.pending import Attachments
 from airflow_provider_atlas.encoding import canonical_json
 from airflow_provider_atlas.errors import ArchiveError, CaptureError
 from airflow_provider_atlas.intoto.pipeline import Pipeline
 from airflow_provider_atlas.intoto.task_run import TaskRun
+from tests.support.airflow_lab import Lab
 from tests.support.attested_run import DAG_ID, RUN_ID, AttestedRun
 
 RUN = TaskRun(
@@ -198,15 +210,15 @@ class TestParameters:
         first = parameters.parameters_of(operator, context, {"token": "secret-token"})  # type: ignore[arg-type]
         second = parameters.parameters_of(operator, context, {"token": "secret-token"})  # type: ignore[arg-type]
         openings = json.loads(first.openings)
-        assert {name: opening["value"] for name, opening in openings.items()} == {
+        assert {name: opened["value"] for name, opened in openings.items()} == {
             "command": "x",
             "password": "***",
             "table": None,
             "params": {"depth": 3},
             "dag_run.conf": {"token": "***"},
         }
-        for name, opening in openings.items():
-            assert commitment(opening["value"], bytes.fromhex(opening["salt"])) == first.commitments[name]
+        for name, opened in openings.items():
+            assert commitment(opened["value"], bytes.fromhex(opened["salt"])) == first.commitments[name]
         assert not set(first.commitments.values()) & set(second.commitments.values())
 
     def test_an_object_is_named_and_not_shown(self) -> None:
@@ -380,6 +392,55 @@ class TestXComs:
         for message, response in zip(exchanges[::2], exchanges[1::2], strict=True):
             xcoms._see(channel, message, response)
         return xcoms._WATCH.on(channel)
+
+
+class TestListener:
+    def test_a_scheduler_opens_what_its_tasks_will_need(self, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "airflow.jobs.scheduler_job_runner", types.ModuleType("scheduler"))
+        monkeypatch.setattr(code_identity, "_BEFORE", code_identity._Before())
+        listener.AtlasListener().on_starting(object())
+        assert lab.settings in opening._opened
+        assert "/airflow/__init__.py" in code_identity._BEFORE.parents
+
+    def test_a_scheduler_with_a_mistake_in_its_settings_starts_all_the_same(
+        self, lab: Lab, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        lab.configure(mode="enforce", log="ftp://example.org")
+        monkeypatch.setitem(sys.modules, "airflow.jobs.scheduler_job_runner", types.ModuleType("scheduler"))
+        monkeypatch.setattr(code_identity, "_BEFORE", code_identity._Before())
+        listener.AtlasListener().on_starting(object())
+        assert "ftp://example.org" in caplog.text
+
+    def test_a_task_process_watches_its_channel_before_it_loads_its_dag(
+        self,
+        lab: Lab,  # noqa: ARG002
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        from airflow.sdk.execution_time import comms, task_runner
+
+        monkeypatch.setattr(code_identity, "_BEFORE", code_identity._Before())
+        listener.AtlasListener().on_starting(task_runner.TaskRunnerMarker())
+        assert xcoms._is_watched(comms.CommsDecoder)
+        assert code_identity._BEFORE.last == next(reversed(sys.modules))
+
+    def test_what_cannot_even_be_loaded_stops_tasks_where_they_must_be_attested(
+        self, lab: Lab, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "airflow_provider_atlas.airflow.wrapper", None)
+        lab.configure(mode="enforce")
+        hook = listener.AtlasListener().on_task_instance_running
+        with pytest.raises(AttestationStop):
+            next(hook(task_instance=object()))
+        lab.configure(mode="observe")
+        next(hook(task_instance=object()))
+        assert "this task is not attested" in caplog.text
+
+
+def test_a_record_of_a_dag_that_was_changed_while_it_runs_keeps_both_pipelines() -> None:
+    own = Attachments(pipeline=b"new", openings=b"{}", blobs=(b"code",))
+    changed = attempt._of_run(own, b"old", [b"listing"])
+    assert changed == Attachments(pipeline=b"old", openings=b"{}", blobs=(b"code", b"new", b"listing"))
+    assert attempt._of_run(own, None, []) == attempt._of_run(own, b"new", []) == own
 
 
 def test_the_plugin_is_light(tmp_path: Path) -> None:
