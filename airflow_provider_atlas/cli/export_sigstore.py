@@ -76,10 +76,10 @@ def _find(run: Archive) -> _Found:
     for stem, bundle in _bundles(run):
         for role in bundle.envelopes:
             name = stem if role == "manifest" else f"{stem}.{role}"
-            if role in bundle.receipts:
-                logged.setdefault(name, (bundle, role))
-            else:
+            if role not in bundle.receipts:
                 unlogged.append(name)
+            elif logged.setdefault(name, (bundle, role))[0].envelopes[role] != bundle.envelopes[role]:
+                raise MalformedError(f"the run cannot be exported whole: it has two of {name}, and they differ")
     if not logged:
         raise MissingError("nothing of the run is logged: expected bundles with receipts in it")
     # A start lies alone until its task ends, and may have reached the log after that.

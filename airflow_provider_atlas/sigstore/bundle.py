@@ -123,6 +123,8 @@ class SigstoreBundle:
         # What is said twice (the index, the root, the key's hint) agrees with itself, or this is not how it is spelled.
         if len(self.log_id) != 32 or all(line.key_id != self.log_id[:4] for line in self.receipt.note.signatures):
             raise MalformedError("expected a Sigstore bundle whose log signed the checkpoint")
+        if self.envelope.keyid != self.public_key.keyid:
+            raise MalformedError("expected a Sigstore bundle whose envelope names the key of its log entry")
         if self.to_bytes() != content:
             raise MalformedError("expected the Sigstore bundle in its one spelling, canonical JSON")
 

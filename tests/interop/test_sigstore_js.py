@@ -26,7 +26,7 @@ TOOLS = ROOT / "build" / "interop-js"
 ENTRY = ("verificationMaterial", "tlogEntries", 0)
 UNSIGNED = {
     # sigstore-js takes these from elsewhere: the key from the hint, the index from the proof, the root from the
-    # checkpoint, and the tree's size from there too. Our own reader refuses each change: tests/laws.
+    # checkpoint, and the tree's size from there too. Our own reader refuses each change: tests/unit/sigstore.
     ("dsseEnvelope", "signatures", 0, "keyid"),
     (*ENTRY, "logIndex"),
     (*ENTRY, "inclusionProof", "rootHash"),

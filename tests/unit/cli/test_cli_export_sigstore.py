@@ -101,6 +101,22 @@ def test_a_start_whose_task_never_ended_is_exported(export, attested, tmp_path):
     assert alone["publish.1.start.sigstore.json"] == whole["publish.1.start.sigstore.json"]
 
 
+def test_a_start_beside_another_start_of_its_try_is_not_left_out_silently(export, attested, tmp_path):
+    run = shutil.copytree(attested.run_folder, tmp_path / "run")
+    path = run / "tasks" / "publish" / "1.start.json"
+    manifest = AttestationBundle.parse((run / "manifest.bundle.json").read_bytes())
+    other = AttestationBundle(
+        envelopes={"start": manifest.envelopes["manifest"]},
+        public_key=manifest.public_key,
+        receipts={"start": manifest.receipts["manifest"]},
+    )
+    path.write_bytes(other.to_bytes())
+    answer = export(run)
+    assert answer.code == 1
+    assert "two of publish.1.start" in answer.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_is_in_no_log_yet_is_left_out_and_named(export, attested, tmp_path):
     run = shutil.copytree(attested.run_folder, tmp_path / "run")
     path = run / "tasks" / "ingest" / "1.bundle.json"

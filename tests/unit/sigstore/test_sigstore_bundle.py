@@ -136,7 +136,8 @@ CHANGES = {
         keyId=base64.b64encode(base64.b64decode(entry_of(document)["logId"]["keyId"])[:4]).decode()
     ),
     "another hint": lambda document: document["verificationMaterial"]["publicKey"].update(hint="workers"),
-    "another keyid that DSSE allows": lambda document: document["dsseEnvelope"]["signatures"][0].update(keyid=1),
+    "another keyid": lambda document: document["dsseEnvelope"]["signatures"][0].update(keyid="00" * 32),
+    "a keyid that is no string": lambda document: document["dsseEnvelope"]["signatures"][0].update(keyid=1),
     "another kind": lambda document: entry_of(document)["kindVersion"].update(version="0.0.1"),
     "a time": lambda document: entry_of(document).update(integratedTime="1764000000"),
     "a number for a string": lambda document: entry_of(document)["inclusionProof"].update(logIndex=1),
