@@ -7,7 +7,8 @@ r"""AttestationBundle: the only bridge between making evidence and judging it. A
      "envelopes": {"link": {…}, "provenance": {…}, "tee": {…}},
      "evidence": {"tee": "tdx", "provider": "simulated", "mediaType": "…", "quote": "BAAC…", "endorsements": […],
                   "binding": {…}},
-     "receipts": {"link": "c2sp.org/tlog-proof@v1\n…", …}}
+     "receipts": {"link": "c2sp.org/tlog-proof@v1\n…", …},
+     "timestamps": {"link": "MIIE…"}}
 
 A bundle holds the record of one try (``link``, ``provenance``, and where they exist ``start`` and ``tee``), a start
 alone, or a run's ``manifest``. Nothing in it is believed: the key is a hint, and a policy says which keys count.
@@ -38,6 +39,7 @@ from airflow_provider_atlas.tee.binding import Binding
 from airflow_provider_atlas.tee.evidence import Endorsements, Evidence
 from airflow_provider_atlas.tlog.hashedrekord import HashedRekord
 from airflow_provider_atlas.tlog.receipt import Receipt
+from airflow_provider_atlas.tlog.timestamp import MAX_TIMESTAMP_BYTES
 
 MEDIA_TYPE = "application/vnd.atlas.bundle.v1+json"
 """The media type of a bundle of version 1."""
@@ -101,6 +103,7 @@ class BoundEvidence:
 class AttestationBundle:
     """Envelopes by role, all by one key; the TEE's evidence for the link; a receipt for each logged envelope.
 
+    ``timestamps`` are an authority's word on when it saw the signature of an envelope (RFC 3161, DER), unread.
     A bundle without receipts is a record that its log has not seen yet.
     """
 
@@ -108,6 +111,7 @@ class AttestationBundle:
     public_key: PublicKey
     bound_evidence: BoundEvidence | None = None
     receipts: Mapping[Role, Receipt] = field(default_factory=dict)
+    timestamps: Mapping[Role, bytes] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, content: bytes) -> "AttestationBundle":
@@ -122,6 +126,7 @@ class AttestationBundle:
             public_key=PublicKey.parse(b64decode(material.text("publicKey"))),
             bound_evidence=fields.optional("evidence", lambda name: BoundEvidence.parse(fields.object(name))),
             receipts={_role(name): _parse_receipt(value) for name, value in fields.object("receipts").items()},
+            timestamps={_role(name): _parse_timestamp(value) for name, value in fields.object("timestamps").items()},
         )
         material.end()
         fields.end()
@@ -133,8 +138,8 @@ class AttestationBundle:
     def check_shape(self) -> None:
         """Raise MalformedError unless the envelopes belong together, and evidence and receipts belong to them."""
         roles = frozenset(self.envelopes)
-        if roles not in _SHAPES or not self.receipts.keys() <= roles:
-            raise MalformedError("expected the envelopes of one record, and receipts of these alone")
+        if roles not in _SHAPES or not self.receipts.keys() | self.timestamps.keys() <= roles:
+            raise MalformedError("expected the envelopes of one record, and receipts and time-stamps of these alone")
         if ("tee" in roles) != (self.bound_evidence is not None):
             raise MalformedError("expected evidence exactly where a tee envelope states it")
 
@@ -147,6 +152,7 @@ class AttestationBundle:
                 "envelopes": {role: envelope.to_json() for role, envelope in self.envelopes.items()},
                 "evidence": self.bound_evidence.to_json() if self.bound_evidence else None,
                 "receipts": {role: receipt.to_bytes().decode("utf-8") for role, receipt in self.receipts.items()},
+                "timestamps": {role: b64encode(timestamp) for role, timestamp in self.timestamps.items()},
             }
         )
 
@@ -190,3 +196,10 @@ def _parse_receipt(value: Json) -> Receipt:
     if not isinstance(value, str):
         raise MalformedError("expected a receipt to be the text of a tlog-proof")
     return Receipt.parse(value.encode("utf-8"))
+
+
+def _parse_timestamp(value: Json) -> bytes:
+    timestamp = b64decode(value) if isinstance(value, str) else b""
+    if not 0 < len(timestamp) <= MAX_TIMESTAMP_BYTES:
+        raise MalformedError(f"expected a time-stamp to be the base64 of 1 to {MAX_TIMESTAMP_BYTES} bytes")
+    return timestamp

@@ -11,6 +11,7 @@
     │   ├── AttesterError      the TEE gave no quote
     │   ├── SigningError       the key or its service refused
     │   ├── LogError           the log was away, or refused the entry
+    │   ├── TimestampError     the time-stamp authority was away, or did not stamp what it was asked to
     │   └── ArchiveError       the archive could not keep, or give back, a record
     └── VerificationError      the evidence was made, and is wrong                   → exit 1, never retry
         ├── SignatureError     envelope, note or quote signature
@@ -59,6 +60,10 @@ class SigningError(AttestingError):
 
 class LogError(AttestingError):
     """The transparency log was away, or refused the entry."""
+
+
+class TimestampError(AttestingError):
+    """The time-stamp authority was away, or did not stamp what it was asked to."""
 
 
 class ArchiveError(AttestingError):

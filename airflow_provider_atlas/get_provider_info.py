@@ -47,6 +47,12 @@ def _options() -> dict[str, object]:
             ("allow_public_log", "false", "true", "true: entries may go to a public log, where they stay for ever"),
             ("archive", "", "file:/var/lib/atlas/archive", "Where records are kept"),
             ("spool", "", "file:/var/lib/atlas/spool", "Where records wait that could not be finished"),
+            (
+                "tsa",
+                "",
+                "https://tsa.example.org/",
+                "The time-stamp authority that records are shown to; none when empty",
+            ),
             ("policy", "", "/etc/atlas/policy.yaml", "What AtlasVerifyOperator judges by"),
             ("image", "", "sha256:…", "The digest of the worker's image"),
         )

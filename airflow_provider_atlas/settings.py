@@ -33,6 +33,7 @@ DEFAULTS: Mapping[str, str] = {
     "allow_public_log": "false",
     "archive": "",
     "spool": "",
+    "tsa": "",
     "policy": "",
     "image": "",
 }
@@ -47,6 +48,7 @@ class Settings:
     exist; a default one is made at its first use, and ``made_keys`` says which those are. ``log_witnesses`` is the path
     of a witness policy (tlog-policy), or empty: then checkpoints are published as the log signed them. For a log that
     others keep, ``log_key`` is its verifier key, ``log_token_file`` the path of the token that may write, or empty.
+    ``tsa`` is the URL of the time-stamp authority that each record shall be shown to, or empty.
     ``policy`` is the path of the policy that ``AtlasVerifyOperator`` judges by, or empty. ``image`` is the digest of the
     worker's image, which nothing inside it can know.
     """
@@ -66,6 +68,7 @@ class Settings:
     allow_public_log: bool
     archive: str
     spool: str
+    tsa: str
     policy: str
     image: str
     made_keys: frozenset[str]

@@ -23,6 +23,7 @@ from airflow_provider_atlas.tlog.policy import MAX_POLICY_BYTES, WitnessPolicy
 from airflow_provider_atlas.tlog.receipt import Receipt
 from airflow_provider_atlas.tlog.trust import TrustedLog
 from airflow_provider_atlas.tlog.witness import Cosign
+from airflow_provider_atlas.tlog.stamper import TimestampAuthority
 from airflow_provider_atlas.verify.policy import Policy, starting_policy
 from airflow_provider_atlas.verify.record_checks import Judge
 from airflow_provider_atlas.verify.records import load_run
@@ -65,7 +66,12 @@ def worker(settings: Settings) -> Worker:
     """
     return Worker(
         settings=settings,
-        sealer=Sealer(signer=signer(settings), attester=attester(settings), log=transparency_log(settings)),
+        sealer=Sealer(
+            signer=signer(settings),
+            attester=attester(settings),
+            log=transparency_log(settings),
+            authority=authority(settings),
+        ),
         archive=open_archive(path_of(settings.archive, "file", "archive")),
         store=artifact_store(),
         spool=spool(settings),
@@ -156,6 +162,15 @@ def log_service(
 
     known = Tokens(read_private(tokens, "the tokens' file")) if tokens else None
     return LogService(_own_log(settings), known, Limits(body=body, rate=rate, waiting=waiting)).app()
+
+
+def authority(settings: Settings) -> TimestampAuthority | None:
+    """Return the time-stamp authority, or None where no setting names one. Raises ConfigError for what is no URL."""
+    if not settings.tsa:
+        return None
+    from airflow_provider_atlas.tlog.backends.tsa import HttpAuthority
+
+    return HttpAuthority(settings.tsa)
 
 
 def _log_key(settings: Settings) -> Any:  # noqa: ANN401 - the key's type is the backend's own business

@@ -86,11 +86,15 @@ class UnfinishedError(AttestingError):
 
 
 def complete(record: PendingRecord, sealer: Sealer, archive: Archive) -> AttestationBundle:
-    """Vouch for ``record``, log it, archive it, and return its bundle. Raises UnfinishedError with what was done."""
+    """Vouch for ``record``, log it, have it stamped, archive it; return its bundle.
+
+    Raises UnfinishedError with what was done.
+    """
     try:
         if record.bundle is None:
             record = replace(record, bundle=sealer.vouch(record.link, record.start))
-        bundle = sealer.enter(_present(record.bundle))
+        record = replace(record, bundle=sealer.enter(_present(record.bundle)))
+        bundle = sealer.stamp(_present(record.bundle))
         record = replace(record, bundle=bundle)
         keep(record, archive)
     except (AttestingError, MissingError) as error:

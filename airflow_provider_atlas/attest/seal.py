@@ -1,4 +1,4 @@
-"""Seal: from a link to a bundle that anyone can verify offline. Statement → quote → signature → log.
+"""Seal: from a link to a bundle that anyone can verify offline. Statement → quote → signature → log → time-stamp.
 
 Each step takes what the last one gave, so a record that got half-way is finished from there, by this process or by
 a later one (``attest.pending``).
@@ -18,15 +18,20 @@ from airflow_provider_atlas.signing.signer import Signer
 from airflow_provider_atlas.tee.attester import Attester
 from airflow_provider_atlas.tee.binding import Binding
 from airflow_provider_atlas.tlog.log import TransparencyLog
+from airflow_provider_atlas.tlog.stamper import TimestampAuthority
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sealer:
-    """A worker's signer, TEE and log. ``attester`` is None where no TEE is configured: records then say so."""
+    """A worker's signer, TEE, log and time-stamp authority.
+
+    ``attester`` and ``authority`` are None where none is configured: records then say so.
+    """
 
     signer: Signer
     attester: Attester | None
     log: TransparencyLog
+    authority: TimestampAuthority | None = None
 
     def vouch(self, link: Link, start: AttestationBundle | None = None) -> AttestationBundle:
         """Return the record of ``link``, quoted and signed, not yet logged; ``start`` is the record it ends.
@@ -61,6 +66,16 @@ class Sealer:
             return bundle
         receipts = self.log.append([log_entry(bundle.envelopes[role], bundle.public_key) for role in roles])
         return replace(bundle, receipts={**bundle.receipts, **dict(zip(roles, receipts, strict=True))})
+
+    def stamp(self, bundle: AttestationBundle) -> AttestationBundle:
+        """Return ``bundle`` with a time-stamp of the link's signature, where there is an authority and was none.
+
+        Raises TimestampError when the authority is away, or refuses.
+        """
+        link = bundle.envelopes.get("link")
+        if self.authority is None or link is None or "link" in bundle.timestamps:
+            return bundle
+        return replace(bundle, timestamps={**bundle.timestamps, "link": self.authority.stamp(link.signature)})
 
     def _quote(self, link: Link, payload: bytes) -> BoundEvidence | None:
         if self.attester is None:

@@ -1,4 +1,4 @@
-"""``atlas export``: a run in a form that other people's tools read, here an unmodified ``in-toto-verify``."""
+"""``atlas export``: a run in a form that other people's tools read, such as an unmodified ``in-toto-verify``."""
 
 import shlex
 from argparse import ArgumentParser, Namespace
@@ -13,6 +13,7 @@ from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]  
 
 from airflow_provider_atlas import wiring
 from airflow_provider_atlas.artifacts.archive import path_segment
+from airflow_provider_atlas.cli import export_sigstore
 from airflow_provider_atlas.cli.arguments import add_json, add_run, empty_folder, read_file, run_folder, write_file
 from airflow_provider_atlas.cli.output import Output
 from airflow_provider_atlas.encoding import JsonObject
@@ -30,10 +31,14 @@ LAYOUT = "run.layout"
 LAYOUT_KEY = "layout.pub"
 """The name of the key (SubjectPublicKeyInfo, PEM) that signed the layout."""
 
+_LAYOUT_DAYS = 365
+
 _EXAMPLE = """\
-example:
+examples:
   atlas export archive/churn/manual__2026-01-31 --format in-toto --out churn.in-toto
   in-toto-verify -l churn.in-toto/run.layout --verification-keys churn.in-toto/layout.pub --link-dir churn.in-toto
+
+  atlas export archive/churn/manual__2026-01-31 --format sigstore --policy policy.yaml --out churn.sigstore
 """
 
 
@@ -41,22 +46,41 @@ def configure(parser: ArgumentParser) -> None:
     """Add the arguments of ``atlas export``."""
     parser.epilog = _EXAMPLE
     add_run(parser)
-    parser.add_argument("--format", required=True, choices=["in-toto"], help="what the other tool reads")
+    parser.add_argument("--format", required=True, choices=["in-toto", "sigstore"], help="what the other tool reads")
     parser.add_argument("--out", required=True, metavar="DIR", help="the folder to write: empty, or not there yet")
-    parser.add_argument("--key", metavar="PEM", help="the private key that signs the layout; else one made for it")
-    parser.add_argument("--valid-days", type=int, default=365, metavar="N", help="how long the layout holds: 365")
+    layout = parser.add_argument_group("in-toto")
+    layout.add_argument("--key", metavar="PEM", help="the private key that signs the layout; else one made for it")
+    layout.add_argument(
+        "--valid-days", type=int, metavar="N", help=f"how long the layout holds: {_LAYOUT_DAYS} unless you say"
+    )
+    trust = parser.add_argument_group("sigstore")
+    trust.add_argument("--policy", metavar="FILE", help="whose keys and logs the tools shall trust")
     add_json(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: Namespace) -> int:
     """Export a run, and say how to check what was written."""
+    if options.format == "sigstore":
+        _refuse(options, "key", "valid_days")
+        return export_sigstore.run(options)
+    _refuse(options, "policy")
+    return _export_layout(options)
+
+
+def _refuse(options: Namespace, *names: str) -> None:
+    for name in names:
+        if getattr(options, name) is not None:
+            raise ConfigError(f"--{name.replace('_', '-')} has no meaning for --format {options.format}")
+
+
+def _export_layout(options: Namespace) -> int:
     output = Output(json=options.json)
     key = _owner_key(options.key, output)
     records = load_run(wiring.open_run(str(run_folder(options))))
     pipeline, chosen = _whole(records)
     steps = [_step(record) for record in chosen]
-    payload = run_layout(pipeline, steps, expires=datetime.now(UTC) + timedelta(days=options.valid_days))
+    payload = run_layout(pipeline, steps, expires=_expiry(options.valid_days))
     links = {step.file_name: record.bundle.envelopes["link"] for step, record in zip(steps, chosen, strict=True)}
     folder = empty_folder(options.out)
     # The layout last: a folder whose export was cut short has none, and verifies as nothing.
@@ -72,6 +96,10 @@ def final_tries(records: Iterable[Record]) -> Sequence[Record]:
     """Return the last try of each step, which is the one that the tasks after it went on from."""
     ordered = sorted(records, key=lambda record: record.link.environment.run.try_number)
     return list({record.link.name: record for record in ordered}.values())
+
+
+def _expiry(days: int | None) -> datetime:
+    return datetime.now(UTC) + timedelta(days=_LAYOUT_DAYS if days is None else days)
 
 
 def _whole(records: RunRecords) -> tuple[Pipeline, Sequence[Record]]:

@@ -98,6 +98,7 @@ def _bundle(bundle: AttestationBundle) -> JsonObject:
         "envelopes": {role: _envelope(envelope) for role, envelope in bundle.envelopes.items()},
         "evidence": _evidence(bundle.bound_evidence) if bundle.bound_evidence else None,
         "receipts": {role: _receipt(receipt) for role, receipt in bundle.receipts.items()},
+        "timestamps": {role: f"{len(timestamp)} bytes" for role, timestamp in bundle.timestamps.items()},
     }
 
 

@@ -23,6 +23,14 @@
         - tee: tdx
           tcb_status: [UpToDate]
           measurements: {mrtd: [9f2c…], rtmr0: […]}
+    timestamps:
+      link: required
+      within: 3600
+      authorities:
+        - name: our own
+          certificates: |
+            -----BEGIN CERTIFICATE-----
+            …
     records: {manifest: required, start: required}
     artifacts: present
 
@@ -31,14 +39,16 @@ See: ``docs/format.md`` §9, ``docs/policy.schema.json``.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Literal, cast
 
 from airflow_provider_atlas.encoding import sha256_hex
-from airflow_provider_atlas.errors import ConfigError, MalformedError
+from airflow_provider_atlas.errors import ConfigError, InclusionError, MalformedError, SignatureError
 from airflow_provider_atlas.signing.keys import PublicKey
 from airflow_provider_atlas.tee.appraisal import ReferenceValues
 from airflow_provider_atlas.tlog.note import VerifierKey
 from airflow_provider_atlas.tlog.policy import WitnessPolicy
+from airflow_provider_atlas.tlog.timestamp import TrustedAuthority
 from airflow_provider_atlas.tlog.trust import TrustedLog
 from airflow_provider_atlas.verify.policy_schema import POLICY_SCHEMA
 
@@ -69,11 +79,33 @@ class AcceptedTee:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TimestampDemand:
+    """Who may say when a link was signed, and how long after the end of its task that may be.
+
+    With ``required`` a record without a time-stamp fails.
+    """
+
+    authorities: Sequence[TrustedAuthority]
+    within: timedelta
+    required: bool
+
+    def moment_of(self, timestamp: bytes, signature: bytes) -> datetime:
+        """Return when one of the authorities saw ``signature``. Raises InclusionError when none of them did."""
+        reasons: list[str] = []
+        for authority in self.authorities:
+            try:
+                return authority.check(timestamp, signature)
+            except (MalformedError, SignatureError) as error:
+                reasons.append(str(error))
+        raise InclusionError("; ".join(dict.fromkeys(reasons)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """A policy as parsed; ``sha256`` (hex) is of the bytes it was parsed from, so that a report names exactly them.
 
     ``tees`` are those that are accepted; none means that evidence is not asked for. With ``evidence_required`` a record
-    without evidence fails.
+    without evidence fails. ``timestamps`` is None where nobody asks for time-stamps.
     """
 
     name: str
@@ -85,6 +117,7 @@ class Policy:
     start_required: bool
     manifest_required: bool
     artifacts: ArtifactDemand
+    timestamps: TimestampDemand | None
 
     @classmethod
     def parse(cls, content: bytes) -> "Policy":
@@ -115,6 +148,7 @@ class Policy:
             start_required=records.get("start", "optional") == "required",
             manifest_required=records.get("manifest", "required") == "required",
             artifacts=cast("ArtifactDemand", document.get("artifacts", "present")),
+            timestamps=_timestamps(document["timestamps"]) if "timestamps" in document else None,
         )
 
     @property
@@ -157,6 +191,17 @@ def _accepted(item: Mapping[str, Any]) -> AcceptedTee:
         allow_development=bool(roots),
     )
     return AcceptedTee(reference=reference, development_roots=roots)
+
+
+def _timestamps(item: Mapping[str, Any]) -> TimestampDemand:
+    return TimestampDemand(
+        authorities=[
+            TrustedAuthority.from_pem(authority["name"], authority["certificates"].encode("utf-8"))
+            for authority in item["authorities"]
+        ],
+        within=timedelta(seconds=item["within"]),
+        required=item["link"] == "required",
+    )
 
 
 def _load(content: bytes) -> Mapping[str, Any]:

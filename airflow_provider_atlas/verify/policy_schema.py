@@ -57,6 +57,22 @@ POLICY_SCHEMA: JsonObject = {
                 "evidence",
                 "accept",
             ),
+            "timestamps": _object(
+                {
+                    "link": _DEMAND,
+                    "within": {"type": "integer", "minimum": 1, "maximum": 31_536_000},
+                    "authorities": {
+                        "type": "array",
+                        "minItems": 1,
+                        "items": _object(
+                            {"name": {"type": "string"}, "certificates": {"type": "string"}}, "name", "certificates"
+                        ),
+                    },
+                },
+                "link",
+                "within",
+                "authorities",
+            ),
             "records": _object({"start": _DEMAND, "manifest": _DEMAND}),
             "artifacts": {"enum": ["required", "present", "ignored"]},
         },

@@ -6,7 +6,7 @@ VerificationError and MalformedError are a no; MissingError is no answer. Nothin
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from airflow_provider_atlas.bundle import AttestationBundle, log_entry, vouching_statement
 from airflow_provider_atlas.encoding import parse_hex, sha256_hex
@@ -27,6 +27,9 @@ from airflow_provider_atlas.tee.appraisal import appraise
 from airflow_provider_atlas.tee.attester import EvidenceVerifier
 from airflow_provider_atlas.tee.evidence import Claims
 from airflow_provider_atlas.verify.policy import Policy
+
+CLOCK_TOLERANCE = timedelta(seconds=60)
+"""How far the clock of a worker may be ahead of an authority's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,9 +138,13 @@ def check_inclusion(bundle: AttestationBundle, judge: Judge) -> None:
 
 
 def check_logged(bundle: AttestationBundle, link: Link, judge: Judge) -> None:
-    """6: each envelope was logged (``check_inclusion``), and in the order that the link tells (``check_order``)."""
+    """6: each envelope was logged (``check_inclusion``), in the order and at the time that the link tells.
+
+    See ``check_order`` and ``check_time``.
+    """
     check_inclusion(bundle, judge)
     check_order(bundle, link)
+    check_time(bundle, link, judge)
 
 
 def check_order(bundle: AttestationBundle, link: Link) -> None:
@@ -152,3 +159,17 @@ def check_order(bundle: AttestationBundle, link: Link) -> None:
     same_log = beacon is not None and beacon.origin == bundle.receipts["link"].checkpoint.origin
     if beacon is not None and same_log and beacon.size > index:
         raise InclusionError("expected a beacon that is older than the record; it is a later checkpoint")
+
+
+def check_time(bundle: AttestationBundle, link: Link, judge: Judge) -> None:
+    """6, again: an authority of the policy saw the link's signature soon after the task ended, by the link's word."""
+    demand, timestamp = judge.policy.timestamps, bundle.timestamps.get("link")
+    if demand is None or (timestamp is None and not demand.required):
+        return
+    if timestamp is None:
+        raise InclusionError("expected a time-stamp of the link, which the policy requires; the record has none")
+    moment = demand.moment_of(timestamp, bundle.envelopes["link"].signature)
+    after = moment - link.environment.finished  # a difference, since a link may name the last moment there is
+    if not -CLOCK_TOLERANCE <= after <= demand.within:
+        seconds = int(after.total_seconds())
+        raise InclusionError(f"expected a time-stamp from soon after the end of the task, not {seconds} s after it")

@@ -80,7 +80,7 @@ def test_evidence_without_its_statement_is_malformed(content: bytes) -> None:
 def test_a_receipt_for_nothing_is_malformed(content: bytes) -> None:
     document = json.loads(content)
     del document["envelopes"]["start"]
-    with pytest.raises(MalformedError, match="receipts of these alone"):
+    with pytest.raises(MalformedError, match="receipts and time-stamps of these alone"):
         AttestationBundle.parse(canonical_json(document))
 
 

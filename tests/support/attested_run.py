@@ -34,6 +34,7 @@ from airflow_provider_atlas.settings import Settings
 from airflow_provider_atlas.verify.policy import Policy
 from airflow_provider_atlas.verify.report import VerificationReport
 from airflow_provider_atlas.verify.run import Gate
+from tests.support.time_stamping import Authority
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 DEPLOYMENT, DAG_ID, RUN_ID = "tests", "tiny", "manual__2026-11-01T12:00:00+00:00"
@@ -67,6 +68,12 @@ class AttestedRun:
         self.records: dict[str, tuple[Link, AttestationBundle]] = {}
         self.pipeline = PIPELINE
         self.clock = NOW
+
+    def stamped_by(self, authority: Authority) -> "AttestedRun":
+        """Have each record from now on stamped by ``authority``, whose clock is this run's."""
+        authority.clock = lambda: self.clock
+        self.worker = replace(self.worker, sealer=replace(self.worker.sealer, authority=authority))
+        return self
 
     def uri(self, name: str) -> str:
         """The URI of the file ``name`` of this run."""
@@ -125,7 +132,7 @@ class AttestedRun:
             ),
         )
         link = lie(finish(started, recorded, now=self._tick()))
-        bundle = sealer.enter(forge(sealer.vouch(link, begun)))
+        bundle = sealer.stamp(sealer.enter(forge(sealer.vouch(link, begun))))
         self.keep(link, bundle)
         return bundle
 

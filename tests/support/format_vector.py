@@ -7,6 +7,7 @@ version. The folder of a version that was released is never made again: what it 
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -36,6 +37,7 @@ from airflow_provider_atlas.intoto.run_manifest import ManifestInstance, RunMani
 from airflow_provider_atlas.intoto.task_run import UNMAPPED, TaskRun
 from airflow_provider_atlas.settings import Settings
 from airflow_provider_atlas.verify.policy import Policy
+from tests.support.time_stamping import Authority
 
 DEPLOYMENT, DAG_ID, RUN_ID = "production", "churn", "manual__2026-11-24T12:00:00+00:00"
 BEGAN = parse_time("2026-11-24T12:00:00.000000Z")
@@ -86,7 +88,9 @@ class _Run:
             home=str(home),
         )
         self.worker = wiring.worker(self.settings)
-        self.archive, self.sealer = self.worker.archive, self.worker.sealer
+        self.authority = Authority()
+        self.authority.clock = lambda: self.clock
+        self.archive, self.sealer = self.worker.archive, replace(self.worker.sealer, authority=self.authority)
         self.done: list[tuple[Link, AttestationBundle]] = []
         self.clock = BEGAN
 
@@ -106,7 +110,7 @@ class _Run:
         if begun:
             started = with_start(started, begun.envelopes["start"].sha256, begun.receipts["start"].index)
         link = finish(started, recorded, now=self._tick())
-        bundle = self.sealer.enter(self.sealer.vouch(link, begun))
+        bundle = self.sealer.stamp(self.sealer.enter(self.sealer.vouch(link, begun)))
         attachments = Attachments(
             pipeline=_PIPELINE.to_bytes(),
             openings=canonical_json(openings),
@@ -198,7 +202,7 @@ def _outcome(**changes: object) -> Outcome:
 
 
 def make(folder: Path) -> None:
-    """Write the archive, the policy and the report of the run into ``folder``."""
+    """Write the archive, the policy, the authority of its time-stamps and the report of the run into ``folder``."""
     store, train = _Contents(), "file:///srv/churn/train.csv"
     with tempfile.TemporaryDirectory() as home:
         run = _Run(folder, Path(home))
@@ -215,6 +219,7 @@ def make(folder: Path) -> None:
         run.end()
         policy = wiring.policy_for(run.settings, name="an example")
     (folder / "policy.yaml").write_bytes(policy)
+    (folder / "authority.pem").write_bytes(run.authority.pem)
     report = wiring.verify_archive(run.archive, DAG_ID, RUN_ID, Policy.parse(policy), at=JUDGED)
     (folder / "report.json").write_bytes(report.to_bytes())
 

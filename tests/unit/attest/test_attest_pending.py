@@ -10,10 +10,11 @@ from airflow_provider_atlas import wiring
 from airflow_provider_atlas.artifacts.archive import record_path
 from airflow_provider_atlas.attest.pending import Attachments, PendingRecord, UnfinishedError, complete, drain
 from airflow_provider_atlas.bundle import AttestationBundle
-from airflow_provider_atlas.errors import AttesterError, MalformedError
+from airflow_provider_atlas.errors import AttesterError, MalformedError, TimestampError
 from airflow_provider_atlas.intoto.link import Link
 from airflow_provider_atlas.settings import Settings
 from tests.support.attested_run import DAG_ID, PIPELINE, RUN_ID, AttestedRun
+from tests.support.time_stamping import Authority
 
 
 class NoQuote:
@@ -21,6 +22,13 @@ class NoQuote:
 
     def attest(self, report_data: bytes) -> None:  # noqa: ARG002
         raise AttesterError("the TEE gave no quote within 45 s")
+
+
+class NobodyThere:
+    """An authority that cannot be reached."""
+
+    def stamp(self, message: bytes) -> bytes:  # noqa: ARG002
+        raise TimestampError("the time-stamp authority is away")
 
 
 @pytest.fixture
@@ -114,3 +122,19 @@ def _archive_in_the_way(run: AttestedRun) -> wiring.Worker:
         home=str(run.folder),
     )
     return wiring.worker(settings)
+
+
+def test_without_its_authority_a_record_waits_in_the_log_and_is_stamped_from_there(
+    pending: PendingRecord, run: AttestedRun
+) -> None:
+    sealer, archive = run.worker.sealer, run.worker.archive
+    with pytest.raises(UnfinishedError, match="is away") as caught:
+        complete(pending, replace(sealer, authority=NobodyThere()), archive)
+    kept = caught.value.record
+    assert kept.bundle is not None
+    assert set(kept.bundle.receipts) == set(kept.bundle.envelopes)
+    authority = Authority()
+    finished = complete(PendingRecord.parse(kept.to_bytes()), replace(sealer, authority=authority), archive)
+    assert finished.receipts == kept.bundle.receipts
+    assert set(finished.timestamps) == {"link"}
+    assert complete(replace(kept, bundle=finished), replace(sealer, authority=NobodyThere()), archive) == finished

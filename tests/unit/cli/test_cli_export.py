@@ -126,6 +126,6 @@ def test_half_a_run_is_not_exported(atlas, attested, tmp_path, gone):
 
 
 def test_another_format_is_not_guessed(atlas, attested, tmp_path):
-    answer = atlas("export", attested.run_folder, "--format", "sigstore", "--out", tmp_path / "out")
+    answer = atlas("export", attested.run_folder, "--format", "in_toto", "--out", tmp_path / "out")
     assert answer.code == 2
     assert "in-toto" in answer.err

@@ -77,7 +77,7 @@ def test_there_are_bundles_of_every_kind_to_try():
 def test_a_member_that_is_missing_is_refused(path):
     document = copy.deepcopy(FULL)
     del at(document, path[:-1])[path[-1]]
-    optional = path[0] == "receipts" and len(path) == 2
+    optional = path[0] in ("receipts", "timestamps") and len(path) == 2
     if path == ("envelopes", "start"):  # without its receipt, a record without a start is one as well
         del document["receipts"]["start"]
         optional = True
@@ -100,11 +100,27 @@ def test_a_member_of_another_type_is_refused(path, value):
     at(document, path[:-1])[path[-1]] = value
     allowed = (path, value) in [
         (("receipts",), {}),
+        (("timestamps",), {}),
         (("evidence", "endorsements"), []),
         (("evidence", "binding", "beacon"), None),
         (("evidence", "binding", "beacon", "size"), 7),
     ]
     assert refused_by_both(document) is not allowed
+
+
+@pytest.mark.parametrize("value", ["AA==", "QUFB" * 21846], ids=len)
+@pytest.mark.parametrize("role", ["link", "manifest", "unknown"])
+def test_time_stamps_are_of_an_envelope_that_is_there_and_no_larger_than_the_limit(role, value):
+    document = copy.deepcopy(FULL)
+    document["timestamps"][role] = value
+    assert refused_by_both(document) is not ((role, len(value)) == ("link", 4))
+
+
+@pytest.mark.parametrize("value", ["", "AA", "A===", "Zg=", " AA==", 7, None])
+def test_a_time_stamp_that_is_no_base64_or_empty_is_refused(value):
+    document = copy.deepcopy(FULL)
+    document["timestamps"]["link"] = value
+    assert refused_by_both(document)
 
 
 def test_evidence_without_its_statement_is_refused_and_so_is_the_statement_alone():

@@ -16,8 +16,11 @@ from airflow_provider_atlas.intoto.link import Link
 from airflow_provider_atlas.intoto.pipeline import Pipeline
 from airflow_provider_atlas.intoto.run_manifest import RunManifest
 from airflow_provider_atlas.intoto.statement import Statement
+from airflow_provider_atlas.sigstore.bundle import SigstoreBundle
+from airflow_provider_atlas.sigstore.trusted_root import TrustedRoot
 from airflow_provider_atlas.tee.binding import Binding
 from airflow_provider_atlas.tlog.hashedrekord import HashedRekord
+from airflow_provider_atlas.tlog.timestamp import TrustedAuthority
 from airflow_provider_atlas.verify.policy import Policy
 from airflow_provider_atlas.verify.questions import QUESTIONS
 
@@ -38,6 +41,15 @@ def link():
     return Link.parse(bundle().envelopes["link"].payload)
 
 
+def policy():
+    return Policy.parse((VECTOR / "policy.yaml").read_bytes())
+
+
+def sigstore_bundle():
+    record = bundle()
+    return SigstoreBundle.of(record.envelopes["link"], record.public_key, record.receipts["link"], policy().logs[0])
+
+
 def instances():
     """What the document shows, by the name it shows it under: JSON values, and the text of what is no JSON."""
     record = bundle()
@@ -54,6 +66,8 @@ def instances():
         "openings": json.loads((TRAIN / "1.openings.json").read_bytes()),
         "entry": json.loads(log_entry(record.envelopes["link"], record.public_key)),
         "receipt": record.receipts["link"].to_bytes().decode(),
+        "sigstore": json.loads(sigstore_bundle().to_bytes()),
+        "trusted_root": json.loads(TrustedRoot(logs=[log.key for log in policy().logs]).to_bytes()),
         "report": _excerpt(json.loads((VECTOR / "report.json").read_bytes())),
         "policy": (VECTOR / "policy.yaml").read_text("utf-8"),
     }
@@ -67,8 +81,7 @@ def _excerpt(report):
 
 def verified():
     run = wiring.open_run(str(RUN))
-    policy = Policy.parse((VECTOR / "policy.yaml").read_bytes())
-    return wiring.verify_run_folder(run, policy, at=parse_time("2026-11-24T13:00:00.000000Z"))
+    return wiring.verify_run_folder(run, policy(), at=parse_time("2026-11-24T13:00:00.000000Z"))
 
 
 def abridges(shown, value) -> bool:
@@ -134,6 +147,15 @@ def test_every_kept_file_is_in_its_one_spelling():
     entry = log_entry(record.envelopes["link"], record.public_key)
     assert HashedRekord.parse(entry).to_bytes() == entry
     assert Binding.parse(record.bound_evidence.binding.to_json()) == record.bound_evidence.binding
+
+
+def test_the_links_are_stamped_by_the_authority_that_is_kept_beside_them():
+    authority = TrustedAuthority.from_pem("kept", (VECTOR / "authority.pem").read_bytes())
+    for path in RUN.glob("tasks/*/1.bundle.json"):
+        record = AttestationBundle.parse(path.read_bytes())
+        finished = Link.parse(record.envelopes["link"].payload).environment.finished
+        stamped = authority.check(record.timestamps["link"], record.envelopes["link"].signature)
+        assert stamped == finished.replace(microsecond=0)
 
 
 def test_the_openings_open_the_commitments_of_the_link():

@@ -26,12 +26,18 @@ def _parsed(document: dict[str, object], **changes: object) -> Policy:
     return Policy.parse(yaml.safe_dump({**document, **changes}).encode())
 
 
+def _asking(*, certificates: str = "", within: int = 3600) -> dict[str, object]:
+    authority = {"name": "ours", "certificates": certificates}
+    return {"link": "required", "within": within, "authorities": [authority]}
+
+
 def test_the_starting_policy_trusts_what_it_was_made_from_and_asks_for_evidence(document: dict[str, object]) -> None:
     policy = _parsed(document)
     assert [signer.name for signer in policy.signers] == ["tests"]
     assert policy.evidence_required
     assert policy.manifest_required
     assert len(policy.development_roots) == 1
+    assert policy.timestamps is None
 
 
 @pytest.mark.parametrize(
@@ -46,6 +52,11 @@ def test_the_starting_policy_trusts_what_it_was_made_from_and_asks_for_evidence(
         ({"tee": {"evidence": "required", "accept": [{"tee": "tdx"}]}}, "measurements"),
         ({"tee": {"evidence": "required", "accept": []}}, "tee.accept"),
         ({"tee": {"evidence": "required", "accept": [{"tee": "tdx", "measurements": {"mrtd": []}}]}}, "mrtd"),
+        ({"timestamps": _asking(certificates="not PEM")}, "not usable: expected the certificates"),
+        ({"timestamps": _asking(within=0)}, "timestamps.within"),
+        ({"timestamps": _asking(within=10**9)}, "timestamps.within"),
+        ({"timestamps": {**_asking(), "authorities": []}}, "timestamps.authorities"),
+        ({"timestamps": {"link": "required"}}, "timestamps"),
     ],
 )
 def test_what_is_not_understood_is_named(

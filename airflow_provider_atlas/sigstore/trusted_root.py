@@ -1,0 +1,116 @@
+"""A Sigstore trusted root: the logs and the time-stamp authorities that Sigstore's tools shall believe.
+
+::
+
+    {"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
+     "tlogs": [{"baseUrl": "https://atlas.example.org/log", "hashAlgorithm": "SHA2_256",
+                "publicKey": {"rawBytes": "<base64>", "keyDetails": "PKIX_ED25519",
+                              "validFor": {"start": "1970-01-01T00:00:00Z"}},
+                "logId": {"keyId": "<base64>"}, "checkpointKeyId": {"keyId": "<base64>"}}],
+     "timestampAuthorities": [{"subject": {"organization": "", "commonName": "our own"}, "uri": "",
+                               "certChain": {"certificates": [{"rawBytes": "<base64>"}, …]},
+                               "validFor": {"start": "1970-01-01T00:00:00Z"}}],
+     "certificateAuthorities": [], "ctlogs": []}
+
+The two empty lists are no mistake: keys that their owners keep need no certificates and stand beside the root, and
+tools refuse a root without the lists. A policy has no word on how long a log's key or an authority holds, so that
+begins with time itself.
+
+See: sigstore/protobuf-specs, ``sigstore_trustroot.proto``; rekor-tiles, whose logs have the whole key hash for an id.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from airflow_provider_atlas.encoding import Fields, Json, JsonObject, b64decode, b64encode, canonical_json, parse_json
+from airflow_provider_atlas.errors import MalformedError
+from airflow_provider_atlas.tlog.note import VerifierKey, check_name
+from airflow_provider_atlas.tlog.timestamp import TrustedAuthority
+
+MEDIA_TYPE = "application/vnd.dev.sigstore.trustedroot+json;version=0.1"
+"""The media type of the trusted roots that are written here."""
+
+MAX_TRUSTED_ROOT_SIZE = 1 << 20
+"""The largest trusted root that is read, in bytes."""
+
+_SCHEME = "https://"
+_SPKI_HEAD = bytes.fromhex("302a300506032b6570032100")  # RFC 8410: what comes before the 32 bytes of an Ed25519 key
+_FOR_EVER: JsonObject = {"start": "1970-01-01T00:00:00Z"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustedRoot:
+    """The logs, by the keys that sign their checkpoints, and the authorities that say when."""
+
+    logs: Sequence[VerifierKey]
+    authorities: Sequence[TrustedAuthority] = ()
+
+    @classmethod
+    def parse(cls, content: bytes) -> "TrustedRoot":
+        """Return the trusted root that ``to_bytes`` gave as ``content``. Raises MalformedError for any other bytes."""
+        if len(content) > MAX_TRUSTED_ROOT_SIZE:
+            raise MalformedError(f"expected a trusted root of at most {MAX_TRUSTED_ROOT_SIZE} bytes")
+        fields = Fields(parse_json(content), "the trusted root")
+        root = cls(
+            logs=tuple(map(_parse_log, fields.items("tlogs"))),
+            authorities=tuple(map(_parse_authority, fields.items("timestampAuthorities"))),
+        )
+        if root.to_bytes() != content:
+            raise MalformedError("expected the trusted root in its one spelling, canonical JSON")
+        return root
+
+    def to_bytes(self) -> bytes:
+        """Return the trusted root in canonical JSON."""
+        return canonical_json(
+            {
+                "mediaType": MEDIA_TYPE,
+                "tlogs": list(map(_log, self.logs)),
+                "certificateAuthorities": [],
+                "ctlogs": [],
+                "timestampAuthorities": list(map(_authority, self.authorities)),
+            }
+        )
+
+
+def _log(key: VerifierKey) -> JsonObject:
+    log_id = {"keyId": b64encode(key.key_hash)}
+    return {
+        # sigstore-js takes a checkpoint's signature for this log's only if the signer's name is part of this URL.
+        "baseUrl": _SCHEME + key.name,
+        "hashAlgorithm": "SHA2_256",
+        "publicKey": {
+            "rawBytes": b64encode(_SPKI_HEAD + key.public_key),
+            "keyDetails": "PKIX_ED25519",
+            "validFor": _FOR_EVER,
+        },
+        "logId": log_id,
+        "checkpointKeyId": log_id,
+    }
+
+
+def _parse_log(value: Json) -> VerifierKey:
+    log = Fields(value, "the log of a trusted root")
+    name = log.text("baseUrl").removeprefix(_SCHEME)
+    check_name(name)
+    public_key = b64decode(log.fields("publicKey").text("rawBytes")).removeprefix(_SPKI_HEAD)
+    if len(public_key) != 32:
+        raise MalformedError("expected the log of a trusted root to have an Ed25519 key (SubjectPublicKeyInfo, DER)")
+    return VerifierKey(name=name, public_key=public_key)
+
+
+def _authority(authority: TrustedAuthority) -> JsonObject:
+    return {
+        "subject": {"organization": "", "commonName": authority.name},
+        "uri": "",
+        "certChain": {"certificates": [{"rawBytes": b64encode(each)} for each in authority.certificates]},
+        "validFor": _FOR_EVER,
+    }
+
+
+def _parse_authority(value: Json) -> TrustedAuthority:
+    authority = Fields(value, "the time-stamp authority")
+    chain = authority.fields("certChain").items("certificates")
+    return TrustedAuthority(
+        name=authority.fields("subject").text("commonName"),
+        certificates=tuple(b64decode(Fields(each, "the certificate").text("rawBytes")) for each in chain),
+    )

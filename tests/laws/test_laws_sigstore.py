@@ -1,0 +1,101 @@
+"""What holds for every Sigstore bundle and trusted root: one spelling, and hostile bytes are malformed."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_atlas import wiring
+from airflow_provider_atlas.encoding import canonical_json
+from airflow_provider_atlas.errors import MalformedError
+from airflow_provider_atlas.sigstore.bundle import SigstoreBundle
+from airflow_provider_atlas.sigstore.trusted_root import TrustedRoot
+from airflow_provider_atlas.tlog.note import VerifierKey
+from airflow_provider_atlas.tlog.trust import TrustedLog
+from tests.support.attested_run import AttestedRun
+
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="+", exclude_categories=("C", "Z")), min_size=1)
+KEYS = st.builds(VerifierKey, name=NAMES, public_key=st.binary(min_size=32, max_size=32))
+
+
+@pytest.fixture(scope="module")
+def contents(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    run = AttestedRun(tmp_path_factory.mktemp("run")).complete()
+    log = TrustedLog(origin=run.settings.log_origin, key=wiring.log_verifier_key(run.settings))
+    return [
+        SigstoreBundle.of(envelope, bundle.public_key, bundle.receipts[role], log).to_bytes()
+        for _, bundle in run.records.values()
+        for role, envelope in bundle.envelopes.items()
+    ]
+
+
+def test_every_bundle_of_a_run_parses_to_itself(contents: list[bytes]) -> None:
+    assert len(contents) == 13
+    for content in contents:
+        assert SigstoreBundle.parse(content).to_bytes() == content
+
+
+@settings(max_examples=200)
+@given(data=st.data())
+def test_a_bundle_with_a_changed_byte_is_malformed_or_another_bundle(
+    contents: list[bytes], data: st.DataObject
+) -> None:
+    content = data.draw(st.sampled_from(contents))
+    place, byte = data.draw(st.integers(0, len(content) - 1)), data.draw(st.integers(0, 255))
+    changed = content[:place] + bytes([byte]) + content[place + 1 :]
+    try:
+        bundle = SigstoreBundle.parse(changed)
+    except MalformedError:
+        return
+    assert bundle.to_bytes() == changed
+
+
+@settings(max_examples=200)
+@given(data=st.data())
+def test_a_bundle_with_a_member_gone_or_replaced_is_malformed_or_another(
+    contents: list[bytes], data: st.DataObject
+) -> None:
+    document = json.loads(data.draw(st.sampled_from(contents)))
+    holder, name = document, data.draw(st.sampled_from(sorted(document)))
+    while isinstance(holder[name], dict | list) and data.draw(st.booleans()):
+        holder = holder[name]
+        name = data.draw(st.sampled_from(sorted(holder) if isinstance(holder, dict) else range(len(holder))))
+    if data.draw(st.booleans()):
+        del holder[name]
+    else:
+        holder[name] = data.draw(st.sampled_from([None, 0, "", "0", "AA==", [], {}, ["AA=="]]))
+    changed = canonical_json(document)
+    try:
+        bundle = SigstoreBundle.parse(changed)
+    except MalformedError:
+        return
+    assert bundle.to_bytes() == changed
+
+
+@given(content=st.binary())
+def test_no_bytes_do_more_than_be_malformed(content: bytes) -> None:
+    for parse in (SigstoreBundle.parse, TrustedRoot.parse):
+        with pytest.raises(MalformedError):
+            parse(content)
+
+
+@given(logs=st.lists(KEYS, max_size=3))
+def test_a_trusted_root_parses_to_itself(logs: list[VerifierKey]) -> None:
+    root = TrustedRoot(logs=tuple(logs))
+    assert TrustedRoot.parse(root.to_bytes()) == root
+
+
+@settings(max_examples=200)
+@given(data=st.data(), logs=st.lists(KEYS, min_size=1, max_size=2))
+def test_a_trusted_root_with_a_changed_byte_is_malformed_or_another(
+    data: st.DataObject, logs: list[VerifierKey]
+) -> None:
+    content = TrustedRoot(logs=tuple(logs)).to_bytes()
+    place, byte = data.draw(st.integers(0, len(content) - 1)), data.draw(st.integers(0, 255))
+    changed = content[:place] + bytes([byte]) + content[place + 1 :]
+    try:
+        root = TrustedRoot.parse(changed)
+    except MalformedError:
+        return
+    assert root.to_bytes() == changed
