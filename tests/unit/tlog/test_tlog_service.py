@@ -14,10 +14,12 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_atlas.cli.main import main
 from airflow_provider_atlas.errors import ConfigError
 from airflow_provider_atlas.tlog.backends.service_limits import Rate, Tokens
 from airflow_provider_atlas.tlog.checkpoint import SignedCheckpoint
 from airflow_provider_atlas.tlog.rekor import LogEntry, request
+from tests.support.attested_run import AttestedRun
 from tests.support.log_server import LogServer
 from tests.support.logs import leaf, record
 
@@ -295,8 +297,6 @@ def test_what_would_expose_or_cannot_be_served_is_a_mistake(tmp_path, atlas_comm
 
 @pytest.fixture
 def atlas_command(capsys, monkeypatch, tmp_path):
-    from airflow_provider_atlas.cli.main import main
-
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "no-airflow"))
 
     def run(*arguments):
@@ -323,3 +323,23 @@ def test_what_was_asked_before_it_stops_is_answered(tmp_path):
     with LogServer(tmp_path) as served:
         latest = served.client().latest()
         assert (latest.size if latest else 0) == outcomes.count(201)
+
+
+def test_a_run_that_was_logged_by_the_service_verifies_as_any_other(tmp_path):
+    with LogServer(tmp_path / "served") as served:
+        section = {"log": f"rekor-v2:{served.url}", "log_key": served.vkey}
+        run = AttestedRun(tmp_path / "worker", **section).complete()
+    # The service is gone: what it said then is checked offline, and its key was never on the worker.
+    assert run.verify().verdict == "passed"
+    assert not (tmp_path / "worker" / "keys" / "log.pem").exists()
+
+
+def test_a_doctor_looks_at_the_log_where_it_is(server, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "no-airflow"))
+    monkeypatch.setenv("AIRFLOW__ATLAS__LOG", f"rekor-v2:{server.url}")
+    monkeypatch.setenv("AIRFLOW__ATLAS__LOG_KEY", server.vkey)
+    assert main(["doctor", "--home", str(tmp_path / "home")]) == 0
+    assert f"{server.url}, " in capsys.readouterr().out
+    monkeypatch.setenv("AIRFLOW__ATLAS__LOG_KEY", "")
+    assert main(["doctor", "--home", str(tmp_path / "home")]) == 2
+    assert "log_key" in capsys.readouterr().out
