@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+import shutil
 import stat
 import subprocess
 import threading
@@ -343,3 +344,14 @@ def test_a_doctor_looks_at_the_log_where_it_is(server, tmp_path, capsys, monkeyp
     monkeypatch.setenv("AIRFLOW__ATLAS__LOG_KEY", "")
     assert main(["doctor", "--home", str(tmp_path / "home")]) == 2
     assert "log_key" in capsys.readouterr().out
+
+
+def test_a_log_that_cannot_be_written_is_unavailable_and_its_operator_learns_why(tmp_path, capfd):
+    with LogServer(tmp_path) as served:
+        shutil.rmtree(tmp_path / "log" / ".state")
+        answer = post(served, request(leaf(0)))
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "1"
+        assert str(tmp_path) not in answer.text
+        assert get(served, "/healthz").status_code == 200
+    assert f"cannot append to the log in {tmp_path}/log" in capfd.readouterr().err
