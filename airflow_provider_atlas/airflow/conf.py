@@ -52,9 +52,11 @@ def section() -> dict[str, str]:
     from airflow.exceptions import AirflowConfigException
 
     try:
-        # getsection() tells the keys, also of the environment; but it makes numbers of what looks like one.
-        keys = conf.getsection(SECTION) or {}
-        values = {key: str(conf.get(SECTION, key, fallback="") or "") for key in keys}
+        # getsection() knows the keys, those of the environment too; but it makes numbers of what looks like one.
+        values = {
+            key: value if isinstance(value, str) else str(conf.get(SECTION, key, fallback="") or "")
+            for key, value in (conf.getsection(SECTION) or {}).items()
+        }
     except (AirflowConfigException, ValueError) as error:
         raise ConfigError(f"[{SECTION}] cannot be read: {error}") from error
     return {key: value for key, value in values.items() if _NOT_OURS.get(key) != value}

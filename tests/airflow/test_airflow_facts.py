@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from airflow_provider_atlas.airflow import (
     attempt,
     code_identity,
+    conf,
     listener,
     opening,
     parameters,
@@ -27,7 +28,7 @@ from airflow_provider_atlas.airflow.trouble import AttestationStop
 from airflow_provider_atlas.attest.execution import commitment
 from airflow_provider_atlas.attest.pending import Attachments
 from airflow_provider_atlas.encoding import canonical_json
-from airflow_provider_atlas.errors import ArchiveError, CaptureError
+from airflow_provider_atlas.errors import ArchiveError, CaptureError, ConfigError
 from airflow_provider_atlas.intoto.pipeline import Pipeline
 from airflow_provider_atlas.intoto.task_run import TaskRun
 from tests.support.airflow_lab import Lab
@@ -392,6 +393,22 @@ class TestXComs:
         for message, response in zip(exchanges[::2], exchanges[1::2], strict=True):
             xcoms._see(channel, message, response)
         return xcoms._WATCH.on(channel)
+
+
+class TestSettings:
+    def test_what_looks_like_a_number_keeps_its_spelling(self, lab: Lab) -> None:
+        lab.configure(deployment="007")
+        assert conf.settings().deployment == "007"
+        lab.configure(deployment="true")
+        assert conf.settings().deployment == "true"
+
+    def test_what_airflow_says_of_apache_atlas_is_not_ours_unless_somebody_wrote_it(
+        self, lab: Lab, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert conf.settings().home == str(lab.home)
+        monkeypatch.setenv("AIRFLOW__ATLAS__HOST", "atlas.example.org")
+        with pytest.raises(ConfigError, match="'host'"):
+            conf.settings()
 
 
 class TestListener:
