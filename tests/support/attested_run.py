@@ -58,11 +58,11 @@ SHA = hashlib.sha256(b"").hexdigest()
 class AttestedRun:
     """A run in ``folder``; ``record`` adds one, ``end`` writes the manifest, ``verify`` judges it all."""
 
-    def __init__(self, folder: Path, *, run_id: str = RUN_ID, attester: str | None = None) -> None:
+    def __init__(self, folder: Path, *, run_id: str = RUN_ID, attester: str | None = None, **section: str) -> None:
         self.folder = folder
         self.run_id = run_id
         self.settings = Settings.parse(
-            {"deployment": DEPLOYMENT, "attester": attester or f"simulated:{folder}/tee"}, home=str(folder)
+            {"deployment": DEPLOYMENT, "attester": attester or f"simulated:{folder}/tee", **section}, home=str(folder)
         )
         self.worker = wiring.worker(self.settings)
         self.records: dict[str, tuple[Link, AttestationBundle]] = {}

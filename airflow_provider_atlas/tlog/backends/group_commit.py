@@ -4,6 +4,7 @@ One thread appends; the event loop goes on. An entry is answered when the disk h
 """
 
 import asyncio
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from airflow_provider_atlas.tlog.log import TransparencyLog
 from airflow_provider_atlas.tlog.receipt import Receipt
 
 _MOST_AT_ONCE = 1024
+_logger = logging.getLogger(__name__)
 
 
 class BusyError(LogError):
@@ -73,7 +75,9 @@ class GroupCommit:
         entries = [entry for entry, _ in batch]
         try:
             receipts = await asyncio.get_running_loop().run_in_executor(self._thread, self._log.append, entries)
-        except Exception as error:  # noqa: BLE001 - whatever it was, those who wait must hear of it
+        except Exception as error:
+            # Whatever it was, those who wait must hear of it; what to do about it is for the operator alone.
+            _logger.exception("cannot append to the log")
             for _, future in batch:
                 if not future.done():
                     future.set_exception(LogError(str(error)))

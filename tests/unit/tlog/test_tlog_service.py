@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+import shutil
 import stat
 import subprocess
 import threading
@@ -14,10 +15,12 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_atlas.cli.main import main
 from airflow_provider_atlas.errors import ConfigError
 from airflow_provider_atlas.tlog.backends.service_limits import Rate, Tokens
 from airflow_provider_atlas.tlog.checkpoint import SignedCheckpoint
 from airflow_provider_atlas.tlog.rekor import LogEntry, request
+from tests.support.attested_run import AttestedRun
 from tests.support.log_server import LogServer
 from tests.support.logs import leaf, record
 
@@ -295,8 +298,6 @@ def test_what_would_expose_or_cannot_be_served_is_a_mistake(tmp_path, atlas_comm
 
 @pytest.fixture
 def atlas_command(capsys, monkeypatch, tmp_path):
-    from airflow_provider_atlas.cli.main import main
-
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "no-airflow"))
 
     def run(*arguments):
@@ -323,3 +324,34 @@ def test_what_was_asked_before_it_stops_is_answered(tmp_path):
     with LogServer(tmp_path) as served:
         latest = served.client().latest()
         assert (latest.size if latest else 0) == outcomes.count(201)
+
+
+def test_a_run_that_was_logged_by_the_service_verifies_as_any_other(tmp_path):
+    with LogServer(tmp_path / "served") as served:
+        section = {"log": f"rekor-v2:{served.url}", "log_key": served.vkey}
+        run = AttestedRun(tmp_path / "worker", **section).complete()
+    # The service is gone: what it said then is checked offline, and its key was never on the worker.
+    assert run.verify().verdict == "passed"
+    assert not (tmp_path / "worker" / "keys" / "log.pem").exists()
+
+
+def test_a_doctor_looks_at_the_log_where_it_is(server, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "no-airflow"))
+    monkeypatch.setenv("AIRFLOW__ATLAS__LOG", f"rekor-v2:{server.url}")
+    monkeypatch.setenv("AIRFLOW__ATLAS__LOG_KEY", server.vkey)
+    assert main(["doctor", "--home", str(tmp_path / "home")]) == 0
+    assert f"{server.url}, " in capsys.readouterr().out
+    monkeypatch.setenv("AIRFLOW__ATLAS__LOG_KEY", "")
+    assert main(["doctor", "--home", str(tmp_path / "home")]) == 2
+    assert "log_key" in capsys.readouterr().out
+
+
+def test_a_log_that_cannot_be_written_is_unavailable_and_its_operator_learns_why(tmp_path, capfd):
+    with LogServer(tmp_path) as served:
+        shutil.rmtree(tmp_path / "log" / ".state")
+        answer = post(served, request(leaf(0)))
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "1"
+        assert str(tmp_path) not in answer.text
+        assert get(served, "/healthz").status_code == 200
+    assert f"cannot append to the log in {tmp_path}/log" in capfd.readouterr().err

@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 
 import pytest
 
@@ -23,7 +24,7 @@ def write_until_it_dies(server: LogServer, first: int, acknowledged: dict[int, R
             acknowledged[number] = client.append([record(number)])[0]
 
 
-@pytest.mark.parametrize("after", [0.1, 0.35, 0.6])
+@pytest.mark.parametrize("after", [1, 40, 120])
 def test_kill_9_under_load_loses_nothing_that_was_acknowledged(tmp_path, after):
     acknowledged: dict[int, Receipt] = {}
     with LogServer(tmp_path) as server:
@@ -33,7 +34,8 @@ def test_kill_9_under_load_loses_nothing_that_was_acknowledged(tmp_path, after):
         ]
         for writer in writers:
             writer.start()
-        threading.Event().wait(after)
+        while len(acknowledged) < after:
+            time.sleep(0.001)
         server.kill()
         for writer in writers:
             writer.join()
@@ -44,4 +46,4 @@ def test_kill_9_under_load_loses_nothing_that_was_acknowledged(tmp_path, after):
             receipt.check(record(number), server.key.name, [server.key])
         server.client().append([record(99_999)])
         audit = PosixLogReader(tmp_path / "log", server.key).audit()
-    assert audit.checkpoint.size > len(acknowledged) > 0
+    assert audit.checkpoint.size > len(acknowledged) >= after
