@@ -49,8 +49,8 @@ class Settings:
     of a witness policy (tlog-policy), or empty: then checkpoints are published as the log signed them. For a log that
     others keep, ``log_key`` is its verifier key, ``log_token_file`` the path of the token that may write, or empty.
     ``tsa`` is the URL of the time-stamp authority that each record shall be shown to, or empty.
-    ``policy`` is the path of the policy that ``AtlasVerifyOperator`` judges by, or empty. ``image`` is the digest of the
-    worker's image, which nothing inside it can know.
+    ``policy`` is the path of the policy that ``AtlasVerifyOperator`` judges by, or empty. ``image`` is the digest of
+    the worker's image, which nothing inside it can know.
     """
 
     mode: Mode

@@ -21,9 +21,9 @@ from airflow_provider_atlas.tlog.monitor import Alarm, Watch
 from airflow_provider_atlas.tlog.note import VerifierKey
 from airflow_provider_atlas.tlog.policy import MAX_POLICY_BYTES, WitnessPolicy
 from airflow_provider_atlas.tlog.receipt import Receipt
+from airflow_provider_atlas.tlog.stamper import TimestampAuthority
 from airflow_provider_atlas.tlog.trust import TrustedLog
 from airflow_provider_atlas.tlog.witness import Cosign
-from airflow_provider_atlas.tlog.stamper import TimestampAuthority
 from airflow_provider_atlas.verify.policy import Policy, starting_policy
 from airflow_provider_atlas.verify.record_checks import Judge
 from airflow_provider_atlas.verify.records import load_run
