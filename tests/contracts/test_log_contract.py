@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,15 +15,37 @@ from tests.support.logs import KEY, ORIGIN, SIGNING_KEY, entries, entry
 
 Opener = Callable[[], TransparencyLog]
 
-LOGS: dict[str, Callable[[Path], TransparencyLog]] = {
-    "posix": lambda folder: PosixLog(folder / "log", ORIGIN, SIGNING_KEY),
-}
 
 
-@pytest.fixture(params=LOGS)
+def posix(_: pytest.FixtureRequest, place: Path) -> TransparencyLog:
+    return PosixLog(place / "log", ORIGIN, SIGNING_KEY)
+
+
+def s3(request: pytest.FixtureRequest, place: Path) -> TransparencyLog:
+    from airflow_provider_atlas.tlog.backends.object_store import ObjectStoreLog
+
+    uri = request.getfixturevalue("s3").uri(f"contract/{place.name}")
+    return ObjectStoreLog(uri, ORIGIN, SIGNING_KEY, seen=place / "seen")
+
+
+def postgres(request: pytest.FixtureRequest, place: Path) -> TransparencyLog:
+    from airflow_provider_atlas.tlog.backends.postgres import PostgresLog
+
+    uri = request.getfixturevalue("postgres").uri(place.name)
+    return PostgresLog(uri, ORIGIN, SIGNING_KEY, seen=place / "seen")
+
+
+LOGS: list[Callable[[pytest.FixtureRequest, Path], TransparencyLog] | Any] = [
+    posix,
+    pytest.param(s3, marks=pytest.mark.services),
+    pytest.param(postgres, marks=pytest.mark.services),
+]
+
+
+@pytest.fixture(params=LOGS, ids=lambda log: log.__name__)
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
     """Open the same log anew, as each task does."""
-    return lambda: LOGS[request.param](tmp_path)
+    return lambda: request.param(request, tmp_path)  # type: ignore[no-any-return]
 
 
 def indices(receipts: list[Receipt]) -> list[int]:
