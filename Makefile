@@ -38,7 +38,7 @@ lint: $(STAMP)  ## formatting, style, types, layers, docstrings, dead code, spel
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/interrogate --quiet airflow_provider_atlas
+	$(BIN)/interrogate -vv --omit-covered-files airflow_provider_atlas
 	$(BIN)/vulture
 	$(BIN)/codespell
 

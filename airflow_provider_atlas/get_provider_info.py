@@ -32,7 +32,14 @@ def _options() -> dict[str, object]:
             ("home", "", "/var/lib/atlas", "Where the defaults below lie; $AIRFLOW_HOME/atlas when empty"),
             ("signer", "", "file:/etc/atlas/task.pem", "The key that signs tasks; made at first use when empty"),
             ("attester", "none:", "simulated:/var/lib/atlas/tee", "The worker's TEE. simulated: proves nothing"),
-            ("log", "", "posix:/var/lib/atlas/log", "The transparency log"),
+            (
+                "log",
+                "",
+                "posix:/var/lib/atlas/log",
+                "The transparency log: posix:/a/folder of this machine; or, for many hosts, s3://bucket/prefix"
+                "?endpoint=https://host&region=name or postgresql://user@host/database, with the credentials in the"
+                " environment (AWS_ACCESS_KEY_ID …, PGPASSFILE …)",
+            ),
             ("log_origin", "", "atlas.example.org/log", "The name that the log signs its checkpoints with"),
             ("log_signer", "", "file:/etc/atlas/log.pem", "The log's key; made at first use when empty"),
             ("archive", "", "file:/var/lib/atlas/archive", "Where records are kept"),

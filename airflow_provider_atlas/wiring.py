@@ -1,6 +1,7 @@
 """The composition root: settings → parts. The only module that knows the backends; a URI's scheme picks one."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from airflow_provider_atlas.tee.attester import Attester, EvidenceVerifier
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint
 from airflow_provider_atlas.tlog.log import TransparencyLog
 from airflow_provider_atlas.tlog.note import VerifierKey
+from airflow_provider_atlas.tlog.reader import LogReader
 from airflow_provider_atlas.verify.policy import Policy, starting_policy
 from airflow_provider_atlas.verify.record_checks import Judge
 from airflow_provider_atlas.verify.records import load_run
@@ -72,10 +74,39 @@ def attester(settings: Settings) -> Attester | None:
 
 def transparency_log(settings: Settings) -> TransparencyLog:
     """Return the log. Raises ConfigError or LogError when it, or its key, cannot be used."""
+    if _is_shared(settings.log):
+        return _shared_log(settings)
     from airflow_provider_atlas.tlog.backends.posix import PosixLog
 
     folder = Path(path_of(settings.log, "posix", "log"))
     return PosixLog(folder, settings.log_origin, _log_key(settings))
+
+
+def _is_shared(place: str) -> bool:
+    return place.startswith(("s3://", "postgresql://"))
+
+
+def _shared_log(settings: Settings) -> TransparencyLog:
+    key, seen = _log_key(settings), Path(settings.home) / "seen"
+    with _extras_installed():
+        if settings.log.startswith("s3://"):
+            from airflow_provider_atlas.tlog.backends.object_store import ObjectStoreLog
+
+            return ObjectStoreLog(settings.log, settings.log_origin, key, seen=seen)
+        from airflow_provider_atlas.tlog.backends.postgres import PostgresLog
+
+        return PostgresLog(settings.log, settings.log_origin, key, seen=seen)
+
+
+@contextmanager
+def _extras_installed() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        extra = {"obstore": "s3", "psycopg": "postgres"}.get(error.name or "")
+        if extra is None:
+            raise
+        raise ConfigError(f"such a log needs {error.name}: install airflow-provider-atlas[{extra}]") from error
 
 
 def _log_key(settings: Settings) -> Any:  # noqa: ANN401 - the key's type is the backend's own business
@@ -167,16 +198,29 @@ def _reference_of(tee: Attester | None) -> Mapping[str, Any] | None:
     return {"tee": "tdx", "development_roots": [tee.root_sha256], "measurements": pinned}
 
 
-def audit_log(folder: str, key: VerifierKey) -> tuple[Checkpoint, int]:
-    """Return the checkpoint of the log in ``folder``, and how many tiles were made again and found right.
+def audit_log(place: str, key: VerifierKey) -> tuple[Checkpoint, int]:
+    """Return the checkpoint of the log in the folder or at the URI ``place``, and how many tiles were found right.
 
     Raises SignatureError or ConsistencyError for a log that is not what ``key`` signs, MissingError or MalformedError
-    when a file of it is not there or cannot be read, LogError when the folder cannot.
+    when a part of it is not there or cannot be read, LogError when the whole cannot, ConfigError for no such place.
     """
+    audit = _log_reader(place, key).audit()
+    return audit.checkpoint, audit.tiles
+
+
+def _log_reader(place: str, key: VerifierKey) -> LogReader:
+    with _extras_installed():
+        if place.startswith("s3://"):
+            from airflow_provider_atlas.tlog.backends.object_store import ObjectStoreReader
+
+            return ObjectStoreReader(place, key)
+        if place.startswith("postgresql://"):
+            from airflow_provider_atlas.tlog.backends.postgres import PostgresReader
+
+            return PostgresReader(place, key)
     from airflow_provider_atlas.tlog.backends.posix_reader import PosixLogReader
 
-    audit = PosixLogReader(Path(folder), key).audit()
-    return audit.checkpoint, audit.tiles
+    return PosixLogReader(Path(place), key)
 
 
 def make_key(path: str) -> PublicKey:

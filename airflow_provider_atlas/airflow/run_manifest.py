@@ -7,7 +7,7 @@ would end the scheduler (Airflow guards its row locks); so the one that the run 
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from airflow_provider_atlas.airflow import conf, opening
 from airflow_provider_atlas.airflow.past import PastRun
@@ -38,7 +38,7 @@ def declare_run(dag_run: Any) -> None:  # noqa: ANN401 - Airflow's DagRun, whose
         deployment=settings.deployment,
         dag_id=dag_run.dag_id,
         run_id=dag_run.run_id,
-        state=str(dag_run.state.value),
+        state=_word(dag_run.state),
         finished=datetime.now(UTC),
         pipeline_sha256=sha256_hex(pipeline),
         instances=[_instance(instance, past) for instance in _instances(dag_run)],
@@ -55,7 +55,7 @@ def _instances(dag_run: Any) -> Sequence[EndedInstance]:  # noqa: ANN401 - as ab
     from sqlalchemy.orm import object_session
 
     # ``dag.test()`` has lost the run's session by now; that of its thread is the one it goes on with.
-    session = object_session(dag_run) or settings.Session()
+    session = object_session(dag_run) or cast("Any", settings.Session)()
     # What the scheduler has changed and not written yet is on the objects themselves: nothing is to be flushed.
     with session.no_autoflush:
         instances = dag_run.get_task_instances(session=session)
@@ -64,7 +64,7 @@ def _instances(dag_run: Any) -> Sequence[EndedInstance]:  # noqa: ANN401 - as ab
 
 def _instance(instance: EndedInstance, past: PastRun) -> ManifestInstance:
     records = past.of_step(step_name(instance.task_id, instance.map_index))
-    state = str(getattr(instance.state, "value", instance.state) or "none")
+    state = _word(instance.state)
     return ManifestInstance(
         task_id=instance.task_id,
         map_index=instance.map_index,
@@ -72,6 +72,11 @@ def _instance(instance: EndedInstance, past: PastRun) -> ManifestInstance:
         set_by_hand=bool(records) and records[-1].state != state,
         records=tuple(record.reference for record in records),
     )
+
+
+def _word(state: object) -> str:
+    # An enumeration while it is being set, plain text when it came from the database.
+    return str(getattr(state, "value", state) or "none")
 
 
 def _free_name(names: Sequence[str]) -> str:

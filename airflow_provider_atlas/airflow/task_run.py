@@ -111,11 +111,12 @@ def dag_bundle_of(ti: TaskInstance) -> DagBundle:
 
 def class_path(node: object) -> str:
     """Return the module and name of the class that a task is an operator of: declared, mapped or serialized."""
-    kind = getattr(node, "operator_class", type(node))
+    kind = getattr(node, "operator_class", None)
+    kind = kind if isinstance(kind, type) else type(node)
     # A serialized task names its class, and is of another; and a class of the DAG file itself is in a module that
     # Airflow names after the file's absolute path, which differs from worker to worker.
     module = str(getattr(node, "_task_module", None) or kind.__module__)
-    return f"{_DAG_MODULE.sub('', module)}.{getattr(node, 'task_type', kind.__name__)}"
+    return f"{_DAG_MODULE.sub('', module)}.{getattr(node, 'task_type', None) or kind.__name__}"
 
 
 def conf_of(ti: TaskInstance) -> object:

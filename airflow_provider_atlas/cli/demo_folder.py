@@ -77,6 +77,8 @@ class DemoFolder:
             "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
             "AIRFLOW__OPENLINEAGE__DISABLED": "True",
             "ATLAS_DEMO_DATA": str(self.path / "data"),
+            # Two streams go to one log: in the order in which they were written, or its last lines are not the last.
+            "PYTHONUNBUFFERED": "1",
         }
 
     def runs(self) -> list[Path]:

@@ -81,12 +81,14 @@ def _attester(settings: Settings) -> str:
 
 
 def _log(settings: Settings) -> str:
-    path = path_of(settings.log, "posix", "log")
-    if not Path(path).exists():
-        return f"{path} {_LATER}{_writable(path)}"
+    place = settings.log
+    if place.startswith("posix:"):
+        place = path_of(settings.log, "posix", "log")
+        if not Path(place).exists():
+            return f"{place} {_LATER}{_writable(place)}"
     checkpoint = wiring.transparency_log(settings).latest()
     size = checkpoint.size if checkpoint else 0
-    return f"{path}, {size} entries, key {wiring.log_verifier_key(settings)}"
+    return f"{place}, {size} entries, key {wiring.log_verifier_key(settings)}"
 
 
 def _archive(settings: Settings) -> str:

@@ -27,7 +27,7 @@ def configure(parser: ArgumentParser) -> None:
         help="make every tile again from the entries, and compare",
         epilog="example: atlas log audit log --key 'atlas.example.org/log+3f2a…+AR8…'",
     )
-    check.add_argument("folder", metavar="LOG", help="the folder of the log")
+    check.add_argument("log", metavar="LOG", help="the folder of the log, or its s3:// or postgresql:// URI")
     check.add_argument("--key", required=True, metavar="VKEY", help="the log's verifier key, name+id+key")
     add_json(check)
     check.set_defaults(run=audit)
@@ -49,7 +49,7 @@ def audit(options: Namespace) -> int:
         key = VerifierKey.parse(options.key)
     except MalformedError as error:
         raise ConfigError(f"cannot use --key: {error}") from error
-    checkpoint, tiles = wiring.audit_log(options.folder, key)
+    checkpoint, tiles = wiring.audit_log(options.log, key)
     document: JsonObject = {
         "origin": checkpoint.origin,
         "size": checkpoint.size,

@@ -35,6 +35,7 @@ _MAX_VKEY_CHARACTERS = 1024
 _SEPARATOR = b"\n\n"
 _DASH = "\N{EM DASH} "
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
+_NAME = re.compile(r"[^\s+\x00-\x1f]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +170,7 @@ def verify(note: SignedNote, keys: Iterable[VerifierKey]) -> tuple[VerifierKey, 
 
 def check_name(name: str) -> None:
     """Raise MalformedError unless ``name`` can name a key: not empty, no space of any script, no plus, no control."""
-    if not name or "+" in name or _CONTROL.search(name) or any(character.isspace() for character in name):
+    if not _NAME.fullmatch(name):
         raise MalformedError("expected a key name without spaces, plus signs and control characters")
     _encode(name)
 

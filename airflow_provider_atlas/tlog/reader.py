@@ -48,6 +48,10 @@ class LogReader:
         signed.verify(self._key.name, (self._key,))
         return signed
 
+    def tile(self, tile: Tile) -> bytes:
+        """Return the content of ``tile``, as a web server would serve it. Raises MissingError when it is not there."""
+        return self._tile(tile)
+
     def tree(self, size: int) -> TileTree:
         """Return the tree of ``size`` entries, for proofs; it raises MissingError where the log has no tile of it."""
         return TileTree(size, self._tile)

@@ -16,7 +16,6 @@ from tests.support.logs import KEY, ORIGIN, SIGNING_KEY, entries, entry
 Opener = Callable[[], TransparencyLog]
 
 
-
 def posix(_: pytest.FixtureRequest, place: Path) -> TransparencyLog:
     return PosixLog(place / "log", ORIGIN, SIGNING_KEY)
 

@@ -82,6 +82,7 @@ class ObjectStoreLog:
         self._lock = threading.Lock()
         self._head: _Head | None = None
         self._commits.open(create=create)
+        self.reader = ObjectStoreReader(uri, self.key)
 
     def append(self, entries: Sequence[bytes]) -> Sequence[Receipt]:
         """Append ``entries`` (``TransparencyLog.append``).

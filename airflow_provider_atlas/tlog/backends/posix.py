@@ -44,6 +44,8 @@ from airflow_provider_atlas.tlog.tile import TileTree
 
 T = TypeVar("T")
 
+_PATIENCE = 8  # how often a process looks whether another did its work, before it queues for the lock
+
 
 class PosixLog:
     """The log ``origin`` in ``folder``, whose checkpoints ``key`` signs; made if it is not there, when ``create``.
@@ -87,42 +89,36 @@ class PosixLog:
 
     def _append(self, entries: Sequence[bytes], leaves: Sequence[bytes]) -> list[Receipt]:
         """Append ``entries``, or what of them an earlier attempt did not."""
-        indices = self._sequence(entries, leaves)
-        return self._receipts(indices, leaves, self._cover(max(indices) + 1))
+        indices, known = self._sequence(entries, leaves)
+        return self._receipts(indices, leaves, self._cover(max(indices) + 1, known))
 
-    def _sequence(self, entries: Sequence[bytes], leaves: Sequence[bytes]) -> list[int]:
-        """Write those of ``entries`` to the journal that are not there, and return the index of each."""
+    def _sequence(self, entries: Sequence[bytes], leaves: Sequence[bytes]) -> tuple[list[int], SignedCheckpoint | None]:
+        """Write what is new to the journal; return the index of each entry, and the last checkpoint that was signed."""
         with files.locked(self._folder.lock):
             state = self._folder.state()
             tail = list(self._folder.journal.read(state.position))
             end = tail[-1].end if tail else state.position
-            known = _leaves(tail)  # the index may not have them yet
+            known = {**self._folder.index.find(leaves), **_leaves(tail)}  # the index may not have the tail yet
             fresh: list[bytes] = []
             for entry, leaf in zip(entries, leaves, strict=True):
-                if leaf in known:
-                    continue
-                index = self._folder.index.find(leaf)
-                known[leaf] = end.size + len(fresh) if index is None else index
-                if index is None:
+                if leaf not in known:
+                    known[leaf] = end.size + len(fresh)
                     fresh.append(entry)
             if fresh:
                 self._folder.journal.append_entries(end, fresh)
-            return [known[leaf] for leaf in leaves]
+            return [known[leaf] for leaf in leaves], state.signed
 
-    def _cover(self, size: int) -> SignedCheckpoint:
-        """Return a checkpoint of at least ``size`` entries: another process's, if it was faster."""
-        while True:
-            signed = self._covering(size)
-            if signed:
+    def _cover(self, size: int, signed: SignedCheckpoint | None) -> SignedCheckpoint:
+        """Return ``signed`` if it covers ``size`` entries, or else a newer checkpoint: another process's, if it can."""
+        for _ in range(_PATIENCE):
+            if signed and signed.checkpoint.size >= size:
                 return signed
             with files.locked_or_waited(self._folder.tree_lock) as held:
-                # Between the look and the lock another process may have come and gone.
-                if held and not self._covering(size):
-                    return integrate(self._folder, self._signing_key)
-
-    def _covering(self, size: int) -> SignedCheckpoint | None:
-        signed = self._folder.state().signed
-        return signed if signed and signed.checkpoint.size >= size else None
+                if held:
+                    return integrate(self._folder, self._signing_key, size)
+            signed = self._folder.state().signed
+        with files.locked(self._folder.tree_lock):
+            return integrate(self._folder, self._signing_key, size)
 
     def _receipts(self, indices: Sequence[int], leaves: Sequence[bytes], signed: SignedCheckpoint) -> list[Receipt]:
         """Return a receipt for each of ``leaves``, off the tiles that everybody sees, after a look at it."""

@@ -27,13 +27,17 @@ _ROLLED_BACK = (
 )
 
 
-def integrate(folder: LogFolder, key: Ed25519PrivateKey) -> SignedCheckpoint:
+def integrate(folder: LogFolder, key: Ed25519PrivateKey, size: int) -> SignedCheckpoint:
     """Build the tree over all of the journal, sign it with ``key``, publish it. The caller holds ``folder.tree_lock``.
+
+    When another process was faster, and signed a tree of ``size`` entries or more, return its checkpoint instead.
 
     Raises UnderivedError when the tiles are not there to build upon, and ConsistencyError when the log signed something
     that its journal does not give: then nothing is signed.
     """
     state = folder.state()
+    if state.signed and state.size >= size:
+        return state.signed
     edge = _edge(folder, state)
     records = list(folder.journal.read(state.position))
     full = list(_grow(folder, edge, records, _claims(folder, [*_signed_before(folder, state), *_signed_in(records)])))

@@ -15,6 +15,9 @@ PUBLIC = 0o644
 PRIVATE = 0o600
 """The mode of what only the log itself reads."""
 
+MOUNTS = "/proc/self/mountinfo"
+"""Where Linux tells what is mounted."""
+
 _ADVICE = {
     errno.ENOSPC: "make room on its disk and append again",
     errno.EDQUOT: "raise the quota of its disk and append again",
@@ -178,11 +181,15 @@ def sync_folder(path: str) -> None:
 
 
 @functools.cache
-def boot_id() -> str | None:
-    """Return what tells this boot of the machine from every other, or None where the system does not tell."""
+def boot_id() -> str:
+    """Return what tells this boot of the machine from every other.
+
+    Only Linux tells. Elsewhere all boots look the same, so that after a power failure torn tiles are found when a root
+    or a proof does not hold, and not before.
+    """
     with suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         return file.read().strip()
-    return None
+    return "unknown"
 
 
 def refuse_network(folder: str) -> None:
@@ -195,7 +202,7 @@ def refuse_network(folder: str) -> None:
 def _kind(path: str) -> str:
     """Return the type of the file system that holds ``path``, or nothing where the system does not tell."""
     mounts: dict[str, str] = {}
-    with suppress(OSError), open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+    with suppress(OSError), open(MOUNTS, encoding="utf-8", errors="surrogateescape") as file:
         for line in file:
             before, _, after = line.partition(" - ")
             mounts[before.split(" ")[4]] = after.split(" ", 1)[0]

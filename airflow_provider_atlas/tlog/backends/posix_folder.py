@@ -47,7 +47,7 @@ class LogFolder:
         reader who holds no lock may see it torn; recovery waits for the writer, and finds nothing to do.
         """
         state = self.remembered()
-        if state is None or state.boot is None or state.boot != files.boot_id() or not self.index.exists():
+        if state is None or state.boot != files.boot_id() or not self.index.exists():
             raise UnderivedError(self.path, whole=False)
         return state
 

@@ -28,13 +28,19 @@ class LeafIndex:
         """Whether there is an index."""
         return os.path.isdir(self._path)
 
-    def find(self, leaf: bytes) -> int | None:
-        """Return the first index of the leaf hash ``leaf``, or None when it is not there."""
-        records = files.read(self._shard(leaf[0])) or b""
-        at = records.find(leaf)
-        while at % _RECORD and at >= 0:
-            at = records.find(leaf, at + 1)  # what looked like it was part of two records
-        return int.from_bytes(records[at + 32 : at + _RECORD], "big") if at >= 0 else None
+    def find(self, leaves: Iterable[bytes]) -> dict[bytes, int]:
+        """Return the first index of each of the leaf hashes ``leaves`` that is there."""
+        shards: dict[int, list[bytes]] = {}
+        for leaf in leaves:
+            shards.setdefault(leaf[0], []).append(leaf)
+        found = {}
+        for first, wanted in shards.items():
+            records = files.read(self._shard(first)) or b""
+            for leaf in wanted:
+                at = _find(records, leaf)
+                if at >= 0:
+                    found[leaf] = int.from_bytes(records[at + 32 : at + _RECORD], "big")
+        return found
 
     def add(self, leaves: Iterable[tuple[bytes, int]]) -> None:
         """Add leaf hashes, each with its index, in order. Adding one again does no harm."""
@@ -64,6 +70,14 @@ class LeafIndex:
         return f"{self._path}/{first:02x}"
 
 
+def _find(records: bytes, leaf: bytes) -> int:
+    """Return where the first record of ``leaf`` begins, or -1."""
+    at = records.find(leaf)
+    while at >= 0 and at % _RECORD:
+        at = records.find(leaf, at + 1)  # what looked like it was part of two records
+    return at
+
+
 def _add(path: str, leaves: Iterable[tuple[bytes, int]]) -> None:
     shards: dict[int, bytearray] = {}
     for count, (leaf, index) in enumerate(leaves, 1):
@@ -75,10 +89,11 @@ def _add(path: str, leaves: Iterable[tuple[bytes, int]]) -> None:
 
 def _flush(path: str, shards: dict[int, bytearray]) -> None:
     for first, records in shards.items():
-        descriptor = os.open(f"{path}/{first:02x}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, files.PRIVATE)
+        descriptor = os.open(f"{path}/{first:02x}", os.O_WRONLY | os.O_CREAT, files.PRIVATE)
         try:
-            # One write: a process that is killed has added all of these records, or none.
-            os.write(descriptor, records)
+            size = os.fstat(descriptor).st_size
+            # A full disk, or a death, may have cut the last record short. It is added again, and begins where it did.
+            files.write(descriptor, bytes(records), size - size % _RECORD)
         finally:
             os.close(descriptor)
     shards.clear()

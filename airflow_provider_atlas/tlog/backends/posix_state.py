@@ -26,12 +26,12 @@ class TreeState:
     """How far the tree is built: over the entries of the journal before ``position``, which ``signed`` covers.
 
     ``signed`` is the last checkpoint that the log signed, None as long as it is empty. ``boot`` tells in which boot of
-    which machine this was so; without it, the state is not to be believed.
+    which machine this was so: in another, it is not to be believed.
     """
 
     position: Position
     signed: SignedCheckpoint | None
-    boot: str | None
+    boot: str
 
     @property
     def size(self) -> int:
@@ -47,7 +47,7 @@ class TreeState:
     def parse(cls, data: bytes) -> "TreeState":
         """Return the state in ``data``. Raises MalformedError when it is none, or is torn."""
         fields = Fields(parse_json(data), "tree.json")
-        boot, note = fields.optional("boot", fields.text), fields.optional("signed", fields.text)
+        boot, note = fields.text("boot"), fields.optional("signed", fields.text)
         signed = SignedCheckpoint.parse(note.encode()) if note else None
         journal = fields.fields("journal")
         position = Position(

@@ -123,6 +123,7 @@ class PostgresLog:
         self._database = Database(uri)
         self._seen = LastSeen(seen, self.key)
         self._database.run("open", lambda connection: self._open(connection, create=create))
+        self.reader = PostgresReader(uri, self.key)
 
     def append(self, entries: Sequence[bytes]) -> Sequence[Receipt]:
         """Append ``entries`` (``TransparencyLog.append``).
@@ -215,7 +216,7 @@ def _close(process: int, connection: Connection) -> None:
 
 
 def _parse(uri: str) -> dict[str, str]:
-    if not uri.startswith(("postgresql://", "postgres://")):
+    if not uri.startswith("postgresql://"):
         raise ConfigError("expected the log to be postgresql://user@host/database")
     try:
         wanted = {name: str(value) for name, value in conninfo_to_dict(uri).items()}

@@ -19,7 +19,7 @@ from airflow_provider_atlas.errors import (
     SignatureError,
 )
 from airflow_provider_atlas.tlog import merkle
-from airflow_provider_atlas.tlog.backends import posix_journal
+from airflow_provider_atlas.tlog.backends import posix_files, posix_journal
 from airflow_provider_atlas.tlog.backends.posix import PosixLog
 from airflow_provider_atlas.tlog.backends.posix_journal import START, Journal
 from airflow_provider_atlas.tlog.backends.posix_reader import PosixLogReader
@@ -196,6 +196,43 @@ def test_log_that_was_half_made_is_made(tmp_path: Path):
     assert_goes_on(tmp_path / "log", 0)
 
 
+def test_folder_on_a_file_system_of_many_machines_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(
+        f"22 1 8:1 / / rw,relatime - ext4 /dev/vda rw\n36 22 0:40 / {tmp_path}/far rw - nfs4 server:/export rw\n"
+    )
+    monkeypatch.setattr(posix_files, "MOUNTS", str(mounts))
+    with pytest.raises(ConfigError, match="nfs4, which machines share"):
+        open_log(tmp_path / "far/log")
+    assert open_log(tmp_path / "near").latest() is None
+
+
+def test_processes_that_make_the_log_at_once_make_one(tmp_path: Path):
+    done = run_as(
+        tmp_path / "log",
+        "number = next((number for number in range(1, 8) if not os.fork()), 0)\n"
+        "open_log(folder).append([entry(number)])\n"
+        "if number: os._exit(0)\n"
+        "print([os.wait()[1] for _ in range(7)], open_log(folder).latest().size)\n",
+    )
+    assert done.stdout == "[0, 0, 0, 0, 0, 0, 0] 8\n"
+    PosixLogReader(tmp_path / "log", KEY).audit()
+
+
+def test_process_that_was_forked_while_the_log_was_locked_does_not_keep_it_locked(folder: Path):
+    done = run_as(
+        folder,
+        "import signal, time\n"
+        "from airflow_provider_atlas.tlog.backends import posix_files\n"
+        "with posix_files.locked(str(folder / '.state/lock')), posix_files.locked(str(folder / '.state/tree-lock')):\n"
+        "    child = os.fork()\n"
+        "    if not child: time.sleep(600)\n"
+        "print(open_log(folder).append([entry(300)])[0].index)\n"
+        "os.kill(child, signal.SIGKILL)\n",
+    )
+    assert done.stdout == "300\n"
+
+
 # Crashes: what is left at each point is finished by the next process
 
 
@@ -209,7 +246,20 @@ def test_torn_record_longer_than_the_next_one_leaves_nothing_behind(folder: Path
     with (folder / SEGMENT).open("ab") as file:
         file.write(b"\x00\x01\x00\x00\x00\x00\x00\x01" + b"y" * 40_000)
     assert_goes_on(folder, 300)
-    assert_goes_on(folder, 301)
+    *_, last = Journal(str(folder / ".state/journal")).read(START)
+    assert (folder / SEGMENT).stat().st_size == last.end.offset
+
+
+def test_recovery_waits_for_the_disk_before_it_shows_a_checkpoint(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    # A process that died after it wrote its checkpoint and before the disk had it leaves it in memory alone.
+    steps = []
+    sync, rename = os.fdatasync, os.rename
+    monkeypatch.setattr(os, "fdatasync", lambda fd: (sync(fd), steps.append(os.readlink(f"/proc/self/fd/{fd}"))))
+    monkeypatch.setattr(os, "rename", lambda old, new: (rename(old, new), steps.append(str(new))))
+    (folder / TREE).unlink()
+    open_log(folder).append([entry(0)])
+    shown = [os.path.relpath(step, folder) for step in steps]
+    assert shown.index(SEGMENT) < shown.index("checkpoint")
 
 
 def test_entry_that_was_written_and_never_signed_is_signed_by_the_next(folder: Path):
@@ -295,6 +345,13 @@ def test_index_that_lost_its_tail_to_a_power_failure_is_made_again(folder: Path)
         shard.write_bytes(shard.read_bytes()[:-40])
     reboot(folder)
     assert [receipt.index for receipt in open_log(folder).append(entries(0, 300))] == list(range(300))
+
+
+def test_index_whose_last_record_was_cut_short_finds_what_is_added_later(folder: Path):
+    for shard in (folder / ".state/index").iterdir():
+        shard.write_bytes(shard.read_bytes() + b"short")
+    open_log(folder).append(entries(300, 600))
+    assert [receipt.index for receipt in open_log(folder).append(entries(0, 600))] == list(range(600))
 
 
 def test_index_that_says_too_much_is_not_believed(folder: Path):
