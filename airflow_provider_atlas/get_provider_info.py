@@ -36,9 +36,7 @@ def _options() -> dict[str, object]:
                 "log",
                 "",
                 "posix:/var/lib/atlas/log",
-                "The transparency log: posix:/a/folder of this machine; or, for many hosts, s3://bucket/prefix"
-                "?endpoint=https://host&region=name or postgresql://user@host/database, with the credentials in the"
-                " environment (AWS_ACCESS_KEY_ID …, PGPASSFILE …)",
+                "The transparency log: posix:/a/folder; for many hosts, s3://bucket/prefix or postgresql://host/db",
             ),
             ("log_origin", "", "atlas.example.org/log", "The name that the log signs its checkpoints with"),
             ("log_signer", "", "file:/etc/atlas/log.pem", "The log's key; made at first use when empty"),

@@ -87,6 +87,8 @@ def _is_shared(place: str) -> bool:
 
 
 def _shared_log(settings: Settings) -> TransparencyLog:
+    if "log_signer" in settings.made_keys:
+        raise ConfigError("[atlas] log_signer must name the log's key, which all hosts that share the log have")
     key, seen = _log_key(settings), Path(settings.home) / "seen"
     with _extras_installed():
         if settings.log.startswith("s3://"):

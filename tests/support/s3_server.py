@@ -1,8 +1,6 @@
 """An S3 server on this machine, of its own process: moto, with a record of what was put, and failures on demand.
 
-``python -m tests.support.s3_server`` prints its port and serves until it is ended. ``POST /_atlas/fail`` takes
-``{"puts": n, "answer": true}``: after n more puts that count everything fails until it is asked to again, and the last
-of the puts is done (though not answered) or not. ``GET /_atlas/put`` returns every key that was put with every SHA-256.
+``python -m tests.support.s3_server`` prints its port and serves until it is ended. ``S3Server`` speaks with it.
 """
 
 import hashlib
@@ -11,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -38,13 +37,25 @@ class S3Server:
         """Return what names a log under ``prefix``."""
         return f"s3://{BUCKET}/{prefix}?endpoint={self.endpoint}&region={REGION}"
 
-    def fail(self, puts: int | None, *, done: bool = False) -> None:
-        """Fail from the put on that follows ``puts`` more; that one is ``done`` all the same. With None, never."""
-        self._ask("POST", "/_atlas/fail", json.dumps({"puts": puts, "done": done}).encode())
+    def fail(self, puts: int | None, *, done: bool, once: bool = False) -> None:
+        """Fail the put that follows ``puts`` more, which is ``done`` all the same, and unless ``once`` all after it.
+
+        With None, nothing fails any more.
+        """
+        self._ask("POST", "/_atlas/fail", json.dumps({"puts": puts, "done": done, "once": once}).encode())
+
+    def copy(self, old: str, new: str) -> None:
+        """Put a copy of all that is under the prefix ``old`` under ``new``."""
+        self._ask("POST", "/_atlas/copy", json.dumps({"old": f"{old}/", "new": f"{new}/"}).encode())
 
     def contents(self) -> dict[str, list[str]]:
-        """Return every key that was put, with the SHA-256 of each content that it has had."""
+        """Return every path that was put, with the SHA-256 of each content that it has had."""
         found: dict[str, list[str]] = json.loads(self._ask("GET", "/_atlas/put"))
+        return found
+
+    def requests(self) -> int:
+        """Return how many requests there were until now, other than these."""
+        found: int = json.loads(self._ask("GET", "/_atlas/requests"))
         return found
 
     def _ask(self, method: str, path: str, data: bytes | None = None) -> bytes:
@@ -75,43 +86,57 @@ class Recorder:
     def __init__(self, application: Application) -> None:
         self._application = application
         self._put: dict[str, set[str]] = {}
-        self._left: int | None = None
-        self._done = False
+        self._requests = 0
+        self._lock = threading.Lock()
+        self._failure: dict[str, Any] = {"puts": None, "done": False, "once": False}
 
     def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         path: str = environ["PATH_INFO"]
-        if path.startswith("/_atlas/"):
-            return self._control(path, environ, start)
-        if environ["REQUEST_METHOD"] == "PUT" and self._left is not None:
-            self._left -= 1
-        if self._left is None or self._left >= 0:
-            return self._serve(path, environ, start)
-        if self._left == -1 and self._done and environ["REQUEST_METHOD"] == "PUT":
-            self._left = -2
-            list(self._serve(path, environ, lambda *_: lambda _data: None))
-        self._left = min(self._left, -2)
-        start("503 Service Unavailable", [("Content-Length", "0")])
-        return []
-
-    def _serve(self, path: str, environ: WSGIEnvironment, start: Any) -> Iterable[bytes]:
-        if environ["REQUEST_METHOD"] != "PUT":
-            return self._application(environ, start)
         content = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(content)
+        if path.startswith("/_atlas/"):
+            start("200 OK", [("Content-Type", "application/json")])
+            return [json.dumps(self._control(path.removeprefix("/_atlas/"), content)).encode()]
+        fails, done = self._fails(environ["REQUEST_METHOD"] == "PUT")
+        if fails and not done:
+            start("503 Service Unavailable", [("Content-Length", "0")])
+            return []
 
         def started(status: str, headers: Any, *rest: Any) -> Any:
-            if status.startswith("200"):
+            if environ["REQUEST_METHOD"] == "PUT" and status.startswith("200"):
                 self._put.setdefault(path, set()).add(hashlib.sha256(content).hexdigest())
-            return start(status, headers, *rest)
+            return start("503 Service Unavailable" if fails else status, headers, *rest)
 
         return self._application(environ, started)
 
-    def _control(self, path: str, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
-        if path == "/_atlas/fail":
-            wanted = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
-            self._left, self._done = wanted["puts"], wanted["done"]
-        start("200 OK", [("Content-Type", "application/json")])
-        return [json.dumps({path: sorted(contents) for path, contents in self._put.items()}).encode()]
+    def _fails(self, put: bool) -> tuple[bool, bool]:
+        """Return whether a request is to fail, and whether it is to be done all the same."""
+        with self._lock:
+            self._requests += 1
+            left = self._failure["puts"]
+            if left is None or left < 0:
+                return left is not None, False
+            if not put:
+                return False, False
+            self._failure["puts"] = left - 1 if left or not self._failure["once"] else None
+            return left == 0, self._failure["done"]
+
+    def _control(self, what: str, content: bytes) -> Any:
+        if what == "fail":
+            self._failure = json.loads(content)
+        elif what == "copy":
+            _copy(**json.loads(content))
+        return self._requests if what == "requests" else {path: sorted(each) for path, each in self._put.items()}
+
+
+def _copy(old: str, new: str) -> None:
+    from moto.core import DEFAULT_ACCOUNT_ID
+    from moto.s3.models import s3_backends
+
+    backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
+    for key in list(backend.buckets[BUCKET].keys.values()):
+        if key.name.startswith(old):
+            backend.put_object(BUCKET, new + key.name.removeprefix(old), key.value)
 
 
 def main() -> None:

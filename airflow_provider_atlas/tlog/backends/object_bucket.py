@@ -24,6 +24,7 @@ R = TypeVar("R")
 
 _OPTIONS = {"endpoint", "region"}
 _PARALLEL = 16
+_RETRIES = 5
 _SHORT, _LONG = timedelta(milliseconds=50), timedelta(seconds=2)
 _users: set[int] = set()
 """The process that uses the client, whose threads no fork has: a call in a fork would wait for them for ever."""
@@ -53,7 +54,7 @@ class Bucket:
                     "allow_http": options.get("endpoint", "").startswith("http://"),
                 },
                 retry_config={
-                    "max_retries": 5,
+                    "max_retries": _RETRIES,
                     "backoff": {"init_backoff": _SHORT, "max_backoff": _LONG, "base": 2},
                     "retry_timeout": timedelta(seconds=60),
                 },
