@@ -48,10 +48,12 @@ class S3Server:
         """Put a copy of all that is under the prefix ``old`` under ``new``."""
         self._ask("POST", "/_atlas/copy", json.dumps({"old": f"{old}/", "new": f"{new}/"}).encode())
 
-    def contents(self) -> dict[str, list[str]]:
-        """Return every path that was put, with the SHA-256 of each content that it has had."""
-        found: dict[str, list[str]] = json.loads(self._ask("GET", "/_atlas/put"))
-        return found
+    def changed(self, prefix: str) -> list[str]:
+        """Return every path under ``prefix`` that was put with two contents, other than checkpoints."""
+        put: dict[str, list[str]] = json.loads(self._ask("GET", "/_atlas/put"))
+        ours = {path: contents for path, contents in put.items() if path.startswith(f"/{BUCKET}/{prefix}")}
+        assert any("/tile/" in path for path in ours), "the record is of another log"
+        return [path for path, contents in ours.items() if len(contents) > 1 and not path.endswith("/checkpoint")]
 
     def requests(self) -> int:
         """Return how many requests there were until now, other than these."""

@@ -1,7 +1,7 @@
 """Logs that many processes share, and processes that share them.
 
-``python -m tests.support.shared_logs URI NOTES WRITER END SEEN`` appends what ``batches(WRITER, END)`` gives, opens the log
-anew now and then as a task does, and writes to ``NOTES/WRITER`` what was acknowledged.
+``python -m tests.support.shared_logs URI NOTES WRITER END SEEN`` appends what ``batches(WRITER, END)`` gives, opens the
+log anew now and then as a task does, and writes to ``NOTES/WRITER`` what was acknowledged.
 """
 
 import functools
