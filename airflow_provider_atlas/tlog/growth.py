@@ -69,10 +69,6 @@ class Growth:
         """Return every tile and bundle that the tree has and the published one may not: the full ones first."""
         return [*self._full, *self._edge.partials()]
 
-    def partials(self) -> list[TileContent]:
-        """Return the tiles at the edge of the tree, and its last bundle."""
-        return list(self._edge.partials())
-
     def published(self, size: int) -> list[TileContent]:
         """Forget what all can read now that the tree of ``size`` is published; return the full tiles among it."""
         done = [made for made in self._full if _end(made) <= size]

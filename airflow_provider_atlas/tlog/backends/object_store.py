@@ -101,7 +101,7 @@ class ObjectStoreLog:
                 indices = self._sequence(head, entries, leaves)
                 signed = self._cover(head, max(indices) + 1)
                 self._seen.keep(signed)
-                made = receipts(self._tree(head, signed), signed, indices, leaves)
+                made = receipts(self._tree(head, signed.checkpoint.size), signed, indices, leaves)
             except (MalformedError, MissingError, VerificationError) as error:
                 raise LogError(f"the log in {self._bucket.uri} cannot be gone on with: {error}") from error
             self._head = head
@@ -216,12 +216,11 @@ class ObjectStoreLog:
     def _root_at(self, head: _Head, size: int) -> bytes:
         """Return the root that the log had at ``size``, which is not ahead of what was read."""
         known = head.growth.root_at(size)
-        return TileTree(size, self._tiles.read).root() if known is None else known
+        return merkle.root(size, self._tree(head, head.growth.size).node) if known is None else known
 
-    def _tree(self, head: _Head, signed: SignedCheckpoint) -> TileTree:
-        """Return the tree of ``signed``; what this writer has in memory of it is not read again."""
-        size = signed.checkpoint.size
-        made = dict(head.growth.partials()) if size == head.growth.size else {}
+    def _tree(self, head: _Head, size: int) -> TileTree:
+        """Return the tree of ``size``; what this writer has in memory of it is not read, for it may not be there."""
+        made = dict(head.growth.unpublished()) if size == head.growth.size else {}
 
         def read(tile: Tile) -> bytes:
             return made[tile] if tile in made else self._tiles.read(tile)
