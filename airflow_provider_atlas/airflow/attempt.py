@@ -88,7 +88,7 @@ class Attempt:
         return self.worker.settings.mode == "enforce"
 
     def record(self, ending: Ending, recording: Recording, context: Context) -> PendingRecord:
-        """Return the record of this execution, which ended ``now`` as ``ending``.
+        """Return the record of this execution, which has just ended as ``ending``.
 
         Raises DeclarationError for a declared output that was not written, in every mode; and in ``enforce``
         CaptureError or MissingError for anything else that was to be measured and cannot be.
@@ -133,7 +133,7 @@ class Attempt:
         self, ending: Ending, recording: Recording, *, strict: bool
     ) -> tuple[Mapping[str, Artifact], Sequence[Unmeasured]]:
         named, nameless = recorded_uris(recording.inputs)
-        # A TaskFlow task takes an asset for an inlet when it is called with it, which is in execute.
+        # An operator may add inlets while it runs.
         inlets = inputs_of(self.operator) if ending.good else Declared()
         known = {*self.started.materials, *(item.uri for item in self.started.unmeasured)}
         fresh = [uri for uri in dict.fromkeys((*inlets.expected, *named)) if uri not in known]

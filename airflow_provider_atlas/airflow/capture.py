@@ -55,7 +55,7 @@ class Measured:
 def inputs_of(operator: Operator) -> Declared:
     """Return what ``operator`` declares to read. Raises DeclarationError for a declaration that names no file."""
     demanded = _demanded(operator.inputs, "input") if isinstance(operator, Declares) else ()
-    return _declared(demanded, operator.inlets)
+    return _declared(demanded, [*operator.inlets, *_asset_arguments(operator)])
 
 
 def outputs_of(operator: Operator, context: Context) -> Declared:
@@ -151,6 +151,17 @@ def _declared(demanded: Sequence[str], assets: Iterable[object]) -> Declared:
         expected=tuple(uri for uri in dict.fromkeys(expected) if uri not in known),
         unmeasured=tuple(dict.fromkeys(unmeasured)),
     )
+
+
+def _asset_arguments(operator: object) -> Iterator[object]:
+    # Airflow makes inlets of the assets that a TaskFlow function is called with, but in execute: too late to be
+    # hashed before the function runs.
+    from airflow.sdk import Asset
+    from airflow.sdk.bases.decorator import DecoratedOperator
+
+    if isinstance(operator, DecoratedOperator):
+        arguments = (*operator.op_args, *operator.op_kwargs.values())
+        yield from (argument for argument in arguments if isinstance(argument, Asset))
 
 
 def _refuse_nameless(asset: object, unmeasured: list[Unmeasured]) -> None:

@@ -25,8 +25,25 @@ def settings() -> Settings:
 
 
 def mode() -> str:
-    """Return what the section has as ``mode``, whether or not that, or the rest, is usable."""
-    return section().get("mode", "").strip() or DEFAULTS["mode"]
+    """Return what the section has as ``mode``, whether or not that, or the rest, is usable.
+
+    Raises ConfigError when Airflow itself cannot read it.
+    """
+    from airflow.configuration import conf
+    from airflow.exceptions import AirflowConfigException
+
+    try:
+        return str(conf.get(SECTION, "mode", fallback="") or "").strip() or DEFAULTS["mode"]
+    except (AirflowConfigException, ValueError) as error:
+        raise ConfigError(f"[{SECTION}] mode cannot be read: {error}") from error
+
+
+def is_observe() -> bool:
+    """Whether tasks may run that cannot be attested. Only where it can be read that they may."""
+    try:
+        return mode() == "observe"
+    except ConfigError:
+        return False
 
 
 def section() -> dict[str, str]:
@@ -35,9 +52,11 @@ def section() -> dict[str, str]:
     from airflow.exceptions import AirflowConfigException
 
     try:
-        # getsection() tells the keys, also of the environment; but it makes numbers of what looks like one.
-        keys = conf.getsection(SECTION) or {}
-        values = {key: str(conf.get(SECTION, key, fallback="") or "") for key in keys}
+        # getsection() knows the keys, those of the environment too; but it makes numbers of what looks like one.
+        values = {
+            key: value if isinstance(value, str) else str(conf.get(SECTION, key, fallback="") or "")
+            for key, value in (conf.getsection(SECTION) or {}).items()
+        }
     except (AirflowConfigException, ValueError) as error:
         raise ConfigError(f"[{SECTION}] cannot be read: {error}") from error
     return {key: value for key, value in values.items() if _NOT_OURS.get(key) != value}

@@ -3,6 +3,7 @@
 Loaded in every Airflow process, so it imports nothing that is heavy.
 """
 
+import sys
 from collections.abc import Generator
 from typing import Any
 
@@ -13,7 +14,7 @@ from airflow_provider_atlas.airflow.trouble import AttestationStop, tell
 from airflow_provider_atlas.errors import ConfigError
 
 _TASK_PROCESS = "TaskRunnerMarker"
-_SCHEDULER = "SchedulerJob"
+_SCHEDULER = "airflow.jobs.scheduler_job_runner"
 
 
 class AtlasListener:
@@ -23,12 +24,13 @@ class AtlasListener:
     def on_starting(self, component: object) -> None:
         """Get ready: a task's process to watch its XComs, a scheduler to fork task processes that are ready."""
         if type(component).__name__ == _TASK_PROCESS:
-            _watch_xcoms()
-        elif getattr(component, "job_type", None) == _SCHEDULER:
+            _get_ready()
+        elif _SCHEDULER in sys.modules:
+            # The job has no type yet: Airflow tells of it while it is being made.
             preload()
 
-    # A wrapper, since plain hooks run only as long as none before them raises.
-    @hookimpl(wrapper=True)
+    # A wrapper, and the outermost one: any other hook runs only as long as none before it raises.
+    @hookimpl(wrapper=True, tryfirst=True)
     def on_task_instance_running(self, task_instance: object) -> Generator[None, None, None]:
         """Attest the execution of ``task_instance``, which is about to begin."""
         if _is_on():
@@ -47,13 +49,19 @@ class AtlasListener:
 
 
 def preload() -> None:
-    """Import what every task needs, for a process that forks them: they inherit it."""
+    """Import and open what every task needs, for a process that forks them: they inherit it."""
     if not _is_on():
         return
     try:
-        from airflow_provider_atlas.airflow import run_manifest, wrapper  # noqa: F401 - for what they import
+        from airflow_provider_atlas.airflow import opening, run_manifest, wrapper  # noqa: F401 - for what they import
+        from airflow_provider_atlas.airflow.code_identity import note_parent
+        from airflow_provider_atlas.airflow.platform_of import distributions_sha256
+
+        note_parent()
+        distributions_sha256()
+        opening.worker(conf.settings())
     except Exception as error:  # noqa: BLE001 - a process that only forks tasks has nothing to attest
-        tell(f"cannot be loaded: {error}")
+        tell(f"tasks will not find what attests them ready: {error}")
 
 
 def _is_on() -> bool:
@@ -70,16 +78,18 @@ def _attach(ti: Any) -> None:  # noqa: ANN401 - Airflow's, and its types are not
         attach(ti)
     except Exception as error:
         # Airflow would log it and run the task. It may, but only where it was said that it may.
-        if conf.mode() != "observe":
+        if not conf.is_observe():
             raise AttestationStop(f"the task is not attested, so it does not run: {error}") from error
         tell(f"this task is not attested: {error}")
 
 
-def _watch_xcoms() -> None:
+def _get_ready() -> None:
     if _is_on():
+        from airflow_provider_atlas.airflow.code_identity import note_start
         from airflow_provider_atlas.airflow.xcoms import watch
 
         watch()
+        note_start()
 
 
 def _declare(dag_run: Any) -> None:  # noqa: ANN401 - as above

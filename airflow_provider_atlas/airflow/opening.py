@@ -4,7 +4,6 @@ In ``observe``, a part that cannot be opened is away, and the rest goes on: what
 finished by a task that finds the part back.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, TypeVar
@@ -19,24 +18,24 @@ from airflow_provider_atlas.wiring import Worker
 
 T = TypeVar("T")
 
-_opened: dict[tuple[int, Settings], Worker] = {}
+# Nothing in a worker is bound to the process that opened it, so that a task's process has what its parent opened: to
+# open it anew costs 10 ms there. A key that is exchanged counts from the next start of the parent on.
+_opened: dict[Settings, Worker] = {}
 
 
 def worker(settings: Settings) -> Worker:
-    """Return the parts that ``settings`` name, opened once in this process.
+    """Return the parts that ``settings`` name, opened once in this process or before it was forked.
 
     In ``observe`` never for want of a signer, a TEE or a log; otherwise raises what ``wiring.worker`` does.
     """
-    # By process: what a parent opened is not for its forks to share.
-    key = os.getpid(), settings
-    if key not in _opened:
+    if settings not in _opened:
         try:
-            _opened[key] = wiring.worker(settings)
+            _opened[settings] = wiring.worker(settings)
         except AtlasError:
             if settings.mode != "observe":
                 raise
             return _what_there_is(settings)
-    return _opened[key]
+    return _opened[settings]
 
 
 def _what_there_is(settings: Settings) -> Worker:

@@ -29,6 +29,7 @@ SALT_SIZE = 16
 _CUT = "…"
 _DEEPEST = 32
 _MOST = 20_000
+_LONGEST_TEXT = 1 << 20
 _LARGEST_INTEGER = 2**53 - 1
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -56,9 +57,12 @@ def redacted(name: str, value: object) -> Json:
     """Return ``value`` of the field ``name`` as JSON, with what Airflow knows to be secret replaced by ``***``."""
     from airflow.sdk.log import redact  # type: ignore[attr-defined]  # documented, and not in its __all__
 
-    # Made plain first, since Airflow's masker passes over objects and bytes; and to the bottom, since it looks for
-    # secret values no deeper than five unless it is told to.
-    plain = redact(_Plain().of(value), name=name, max_depth=_DEEPEST + 2)
+    try:
+        # Made plain first, since Airflow's masker passes over objects and bytes; and to the bottom, since it looks
+        # for secret values no deeper than five unless it is told to.
+        plain = redact(_Plain().of(value), name=name, max_depth=_DEEPEST + 2)
+    except Exception:  # noqa: BLE001 - an author's object may raise anything when it is looked at
+        return f"<{type(value).__module__}.{type(value).__qualname__} that cannot be read>"
     size = len(spelled := canonical_json(plain))
     return plain if size <= MAX_VALUE else {"sha256": sha256_hex(spelled), "size": size}
 
@@ -93,7 +97,13 @@ class _Plain:
         return _scalar(value)
 
     def _object(self, value: Mapping[object, object], depth: int) -> Json:
-        return {_text(str(key)): self.of(item, depth + 1) for key, item in islice(value.items(), max(self._left, 0))}
+        from airflow.sdk.log import redact  # type: ignore[attr-defined]  # as above
+
+        # The masker looks at values alone.
+        return {
+            _text(str(redact(str(key)))): self.of(item, depth + 1)
+            for key, item in islice(value.items(), max(self._left, 0))
+        }
 
     def _array(self, value: Collection[object], depth: int) -> Json:
         items = [self.of(item, depth + 1) for item in islice(value, max(self._left, 0))]
@@ -132,4 +142,5 @@ def _name_of(value: object) -> str:
 
 
 def _text(value: str) -> str:
+    value = value if len(value) <= _LONGEST_TEXT else value[:_LONGEST_TEXT] + _CUT
     return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", value)

@@ -93,17 +93,10 @@ def _settings() -> Settings | None:
     try:
         return None if conf.mode() == "off" else conf.settings()
     except ConfigError as error:
-        if _is_observe():
+        if conf.is_observe():
             _admit("this task is not attested", error)
             return None
         raise NotAttestedError(f"the task is not attested, so it does not run: {error}") from error
-
-
-def _is_observe() -> bool:
-    try:
-        return conf.mode() == "observe"
-    except ConfigError:
-        return False
 
 
 def _admit(what: str, error: Exception) -> None:

@@ -12,13 +12,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_atlas.airflow import code_identity, parameters, past, platform_of, xcoms
+from airflow_provider_atlas.airflow import (
+    attempt,
+    code_identity,
+    conf,
+    listener,
+    opening,
+    parameters,
+    past,
+    platform_of,
+    xcoms,
+)
 from airflow_provider_atlas.airflow.pipeline_of import pipeline_of
+from airflow_provider_atlas.airflow.trouble import AttestationStop
 from airflow_provider_atlas.attest.execution import commitment
+from airflow_provider_atlas.attest.pending import Attachments
 from airflow_provider_atlas.encoding import canonical_json
-from airflow_provider_atlas.errors import ArchiveError
+from airflow_provider_atlas.errors import ArchiveError, CaptureError, ConfigError
 from airflow_provider_atlas.intoto.pipeline import Pipeline
 from airflow_provider_atlas.intoto.task_run import TaskRun
+from tests.support.airflow_lab import Lab
 from tests.support.attested_run import DAG_ID, RUN_ID, AttestedRun
 
 RUN = TaskRun(
@@ -110,6 +123,53 @@ class TestCode:
         linked = code_identity.loaded_files(str(tmp_path / "current" / "dag.py"), str(tmp_path / "current"))
         assert [entry.path for entry in linked.entries] == ["dag.py", "helper.py"]
 
+    def test_a_module_whose_file_is_gone_is_left_out_and_a_dag_file_that_is_gone_is_an_error(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        module = types.ModuleType("gone_from_the_bundle")
+        module.__file__ = str(tmp_path / "gone.py")
+        monkeypatch.setitem(sys.modules, "gone_from_the_bundle", module)
+        (tmp_path / "dag.py").write_bytes(b"dag")
+        listing = code_identity.loaded_files(str(tmp_path / "dag.py"), str(tmp_path))
+        assert [entry.path for entry in listing.entries] == ["dag.py"]
+        with pytest.raises(CaptureError):
+            code_identity.loaded_files(str(tmp_path / "no_dag.py"), str(tmp_path))
+
+    def test_a_forked_task_finds_what_it_loaded_itself(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "dag.py").write_bytes(b"dag")
+        (tmp_path / "helper.py").write_bytes(b"helper")
+        before = code_identity._Before()
+        monkeypatch.setattr(code_identity, "_BEFORE", before)
+        code_identity.note_parent()
+        before.parent_pid += 1  # as it is after a fork
+        code_identity.note_start()
+        assert self.names(tmp_path) == ["dag.py"]
+        self.load(tmp_path / "helper.py", monkeypatch)
+        assert self.names(tmp_path) == ["dag.py", "helper.py"]
+
+    def test_a_forked_task_finds_what_its_parent_had_loaded_of_the_bundle(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "dag.py").write_bytes(b"dag")
+        (tmp_path / "helper.py").write_bytes(b"helper")
+        before = code_identity._Before()
+        monkeypatch.setattr(code_identity, "_BEFORE", before)
+        self.load(tmp_path / "helper.py", monkeypatch)
+        code_identity.note_parent()
+        before.parent_pid += 1
+        code_identity.note_start()
+        assert self.names(tmp_path) == ["dag.py", "helper.py"]
+
+    @staticmethod
+    def load(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        module = types.ModuleType(f"loaded_{path.stem}")
+        module.__file__ = str(path)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+
+    @staticmethod
+    def names(folder: Path) -> list[str]:
+        return [entry.path for entry in code_identity.loaded_files(str(folder / "dag.py"), str(folder)).entries]
+
     def test_a_dag_in_a_zip_is_the_zip(self, tmp_path: Path) -> None:
         (tmp_path / "dags.zip").write_bytes(b"PK")
         listing = code_identity.loaded_files(str(tmp_path / "dags.zip" / "dag.py"), str(tmp_path))
@@ -151,15 +211,15 @@ class TestParameters:
         first = parameters.parameters_of(operator, context, {"token": "secret-token"})  # type: ignore[arg-type]
         second = parameters.parameters_of(operator, context, {"token": "secret-token"})  # type: ignore[arg-type]
         openings = json.loads(first.openings)
-        assert {name: opening["value"] for name, opening in openings.items()} == {
+        assert {name: opened["value"] for name, opened in openings.items()} == {
             "command": "x",
             "password": "***",
             "table": None,
             "params": {"depth": 3},
             "dag_run.conf": {"token": "***"},
         }
-        for name, opening in openings.items():
-            assert commitment(opening["value"], bytes.fromhex(opening["salt"])) == first.commitments[name]
+        for name, opened in openings.items():
+            assert commitment(opened["value"], bytes.fromhex(opened["salt"])) == first.commitments[name]
         assert not set(first.commitments.values()) & set(second.commitments.values())
 
     def test_an_object_is_named_and_not_shown(self) -> None:
@@ -200,6 +260,19 @@ class TestParameters:
             "sha256": hashlib.sha256(spelled).hexdigest(),
             "size": len(spelled),
         }
+
+    def test_a_secret_is_masked_wherever_it_is_and_an_object_that_raises_is_named(self) -> None:
+        from airflow.sdk.log import mask_secret
+
+        class Raises:
+            @property
+            def uri(self) -> str:
+                raise RuntimeError("no")
+
+        mask_secret("sesame-sesame")
+        shown = parameters.redacted("field", {"in sesame-sesame key": [("x sesame-sesame y",)]})
+        assert shown == {"in *** key": [["x *** y"]]}
+        assert "Raises that cannot be read" in str(parameters.redacted("field", Raises()))
 
     def test_a_value_that_holds_itself_ends(self) -> None:
         value: list[object] = []
@@ -320,6 +393,71 @@ class TestXComs:
         for message, response in zip(exchanges[::2], exchanges[1::2], strict=True):
             xcoms._see(channel, message, response)
         return xcoms._WATCH.on(channel)
+
+
+class TestSettings:
+    def test_what_looks_like_a_number_keeps_its_spelling(self, lab: Lab) -> None:
+        lab.configure(deployment="007")
+        assert conf.settings().deployment == "007"
+        lab.configure(deployment="true")
+        assert conf.settings().deployment == "true"
+
+    def test_what_airflow_says_of_apache_atlas_is_not_ours_unless_somebody_wrote_it(
+        self, lab: Lab, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert conf.settings().home == str(lab.home)
+        monkeypatch.setenv("AIRFLOW__ATLAS__HOST", "atlas.example.org")
+        with pytest.raises(ConfigError, match="'host'"):
+            conf.settings()
+
+
+class TestListener:
+    def test_a_scheduler_opens_what_its_tasks_will_need(self, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "airflow.jobs.scheduler_job_runner", types.ModuleType("scheduler"))
+        monkeypatch.setattr(code_identity, "_BEFORE", code_identity._Before())
+        listener.AtlasListener().on_starting(object())
+        assert lab.settings in opening._opened
+        assert "/airflow/__init__.py" in code_identity._BEFORE.parents
+
+    def test_a_scheduler_with_a_mistake_in_its_settings_starts_all_the_same(
+        self, lab: Lab, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        lab.configure(mode="enforce", log="ftp://example.org")
+        monkeypatch.setitem(sys.modules, "airflow.jobs.scheduler_job_runner", types.ModuleType("scheduler"))
+        monkeypatch.setattr(code_identity, "_BEFORE", code_identity._Before())
+        listener.AtlasListener().on_starting(object())
+        assert "ftp://example.org" in caplog.text
+
+    def test_a_task_process_watches_its_channel_before_it_loads_its_dag(
+        self,
+        lab: Lab,  # noqa: ARG002
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        from airflow.sdk.execution_time import comms, task_runner
+
+        monkeypatch.setattr(code_identity, "_BEFORE", code_identity._Before())
+        listener.AtlasListener().on_starting(task_runner.TaskRunnerMarker())
+        assert xcoms._is_watched(comms.CommsDecoder)
+        assert code_identity._BEFORE.last == next(reversed(sys.modules))
+
+    def test_what_cannot_even_be_loaded_stops_tasks_where_they_must_be_attested(
+        self, lab: Lab, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "airflow_provider_atlas.airflow.wrapper", None)
+        lab.configure(mode="enforce")
+        hook = listener.AtlasListener().on_task_instance_running
+        with pytest.raises(AttestationStop):
+            next(hook(task_instance=object()))
+        lab.configure(mode="observe")
+        next(hook(task_instance=object()))
+        assert "this task is not attested" in caplog.text
+
+
+def test_a_record_of_a_dag_that_was_changed_while_it_runs_keeps_both_pipelines() -> None:
+    own = Attachments(pipeline=b"new", openings=b"{}", blobs=(b"code",))
+    changed = attempt._of_run(own, b"old", [b"listing"])
+    assert changed == Attachments(pipeline=b"old", openings=b"{}", blobs=(b"code", b"new", b"listing"))
+    assert attempt._of_run(own, None, []) == attempt._of_run(own, b"new", []) == own
 
 
 def test_the_plugin_is_light(tmp_path: Path) -> None:

@@ -296,6 +296,20 @@ def test_assets_that_are_files_are_measured_and_others_are_named_as_not(lab: Lab
     assert {item.uri for item in link.environment.unmeasured} == {"s3://bucket/key", "just_a_name", f"{base}/gone"}
 
 
+def test_an_asset_that_a_function_is_called_with_is_hashed_before_it_runs(lab: Lab) -> None:
+    (lab.data / "in.csv").write_text("before")
+    run = lab.run(
+        """
+        @task
+        def changes(table):
+            open(DATA + "/in.csv", "w").write("after")
+
+        changes(Asset(f"file://{DATA}/in.csv"))
+        """
+    )
+    assert run.link("changes").inputs == {f"file://{lab.data}/in.csv": sha256_hex(b"before")}
+
+
 def test_what_the_code_of_a_task_records_is_in_its_link(lab: Lab) -> None:
     (lab.data / "seen.txt").write_text("seen")
     run = lab.run(

@@ -193,6 +193,12 @@ def test_json_in_another_spelling_is_not_canonical(data):
 DIGEST = "ab" * 32
 
 
+def test_names_are_sorted_as_utf_16_also_where_nothing_else_is_special():
+    value = {"\ufb33": 1, "\U0001f600": 2, "a": {"\uffff": 3, "\U00010000": 4}}
+    expected = '{"a":{"\U00010000":4,"\uffff":3},"\U0001f600":2,"\ufb33":1}'
+    assert encoding.canonical_json(value) == expected.encode()
+
+
 def thing(**members):
     return Fields(members, "the thing")
 
@@ -214,7 +220,13 @@ def test_fields_are_taken_by_type():
     assert fields.any("any") == 1.5
     assert fields.optional("null", fields.text) is None
     assert fields.optional("there", fields.text) == "v"
-    fields.discard("absent")
+    fields.end()
+
+
+@pytest.mark.parametrize("members", [{}, {"member": None}, {"member": {"of": ["others"]}}])
+def test_a_member_is_left_out_whatever_it_holds(members):
+    fields = thing(**members)
+    fields.discard("member")
     fields.end()
 
 

@@ -141,7 +141,7 @@ def _open_segment(segment: str, how: int, folder: int) -> int:
 
 def _check_plain(segment: str, folder: int) -> None:
     mode = os.stat(segment, dir_fd=folder, follow_symlinks=False).st_mode
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+    if not stat.S_ISREG(mode):
         raise MalformedError(f"expected {segment} in an archive to be a file or a folder, not a link or a device")
 
 

@@ -248,14 +248,18 @@ def test_a_crash_at_any_system_call_leaves_a_whole_record_or_none(tmp_path):
 
 
 def recorded(monkeypatch, *functions):
-    """Return the list in which each call of ``functions`` of os leaves its name and the path that it is about."""
+    """Return the list in which each call of ``functions`` of os leaves its name and the path that it is about.
+
+    An fsync of a file leaves the file's size, too.
+    """
     events = []
 
     def recording(name, original):
         def call(subject, *arguments, **more):
             path = os.readlink(f"/proc/self/fd/{subject}") if isinstance(subject, int) else os.fspath(subject)
+            size = (os.stat(path).st_size,) if os.path.isfile(path) and name == "fsync" else ()
             result = original(subject, *arguments, **more)
-            events.append((name, arguments[0] if name == "link" else path))
+            events.append((name, arguments[0] if name == "link" else path, *size))
             return result
 
         return call
@@ -269,17 +273,47 @@ def test_a_record_is_on_disk_before_it_has_a_name_and_its_name_before_it_is_ackn
     events = recorded(monkeypatch, "fsync", "link", "mkdir")
     archive = FolderArchive(tmp_path / "archive")
     archive.put(PATH, b"content")
-    kinds = [kind for kind, _ in events]
-    content = events[kinds.index("link") - 1]
-    assert content[0] == "fsync"
-    assert content[1].startswith(str(tmp_path.joinpath("archive", *PATH[:-1], "." + PATH[-1])))
-    named = [(kind, path) for kind, path in events if kind in ("mkdir", "link")]
+    kinds = [event[0] for event in events]
+    kind, path, size = events[kinds.index("link") - 1]
+    assert (kind, size) == ("fsync", len(b"content"))
+    assert path.startswith(str(tmp_path.joinpath("archive", *PATH[:-1], "." + PATH[-1])))
+    named = [event for event in events if event[0] in ("mkdir", "link")]
     assert [path for _, path in named] == [
         str(tmp_path.joinpath("archive", *PATH[:end])) for end in range(len(PATH) + 1)
     ]
     for kind, path in named:
         # The name is brought to disk before anything is made below it, or acknowledged.
         assert events[events.index((kind, path)) + 1] == ("fsync", os.path.dirname(path))
+
+
+def test_a_folder_that_another_has_just_made_is_on_disk_before_a_record_in_it_is_acknowledged(tmp_path, monkeypatch):
+    folder = tmp_path.joinpath("archive", *PATH[:-1])
+    folder.mkdir(parents=True)
+    events = recorded(monkeypatch, "fsync", "link", "mkdir")
+    archive = FolderArchive(tmp_path / "archive")
+    archive.put(PATH, b"content")
+    archive.put((*PATH[:-1], "2.bundle.json"), b"content")
+    assert events[0] == ("fsync", str(folder.parent))
+    assert [event for event in events if event[1] == str(folder.parent)] == [events[0]]
+
+
+def test_what_lies_above_the_archive_is_left_to_its_operator(tmp_path, monkeypatch):
+    (tmp_path / "archive").mkdir()
+    events = recorded(monkeypatch, "fsync", "link", "mkdir")
+    FolderArchive(tmp_path / "archive").put(("record",), b"content")
+    assert ("fsync", str(tmp_path)) not in events
+
+
+def test_no_file_is_left_open(tmp_path):
+    archive = FolderArchive(tmp_path / "archive")
+    before = os.listdir("/proc/self/fd")
+    archive.put(PATH, b"content")
+    archive.get(PATH)
+    archive.list(PATH[:-1])
+    for path in (("nothing",), (*PATH, "below")):
+        with pytest.raises(MissingError):
+            archive.get(path)
+    assert os.listdir("/proc/self/fd") == before
 
 
 def test_a_record_that_is_there_for_good_costs_no_wait_for_the_disk(tmp_path, monkeypatch):

@@ -100,7 +100,7 @@ def test_only_a_key_of_roots_may_be_readable_by_its_group(monkeypatch):
     _check_private(status(0o440, 0), "key.pem")
     _check_private(status(0o640, 0), "key.pem")
     _check_private(status(0o600, 1000), "key.pem")
-    for refused in (status(0o640, 1000), status(0o440, 1000), status(0o660, 0), status(0o444, 0)):
+    for refused in (status(0o640, 1000), status(0o440, 1000), status(0o601, 1000), status(0o660, 0), status(0o444, 0)):
         with pytest.raises(ConfigError, match="run chmod"):
             _check_private(refused, "key.pem")
 
@@ -185,6 +185,50 @@ def test_a_key_that_cannot_be_written_leaves_nothing_behind(tmp_path, monkeypatc
     with pytest.raises(ConfigError, match="No space left on device"):
         KeyFileSigner.create(tmp_path / "key.pem")
     assert os.listdir(tmp_path) == []
+
+
+def test_a_key_is_on_disk_before_it_has_a_name_and_its_name_before_it_signs(tmp_path, monkeypatch):
+    events = []
+
+    def recording(name):
+        original = getattr(os, name)
+
+        def call(subject, *arguments):
+            path = os.readlink(f"/proc/self/fd/{subject}") if isinstance(subject, int) else os.fspath(subject)
+            whole = os.path.isfile(path) and os.stat(path).st_size > 200
+            result = original(subject, *arguments)
+            events.append((name, "the key" if whole else os.path.basename(path)))
+            return result
+
+        monkeypatch.setattr(os, name, call)
+
+    for name in ("fsync", "link", "mkdir"):
+        recording(name)
+    KeyFileSigner.create(tmp_path / "keys" / "of" / "task.pem")
+    home = tmp_path.name
+    assert events == [
+        ("mkdir", "keys"), ("fsync", home), ("mkdir", "of"), ("fsync", "keys"),
+        ("fsync", "the key"), ("link", "the key"), ("fsync", "of"),
+    ]  # fmt: skip
+
+
+def test_who_finds_a_key_while_making_one_has_its_name_brought_to_disk(tmp_path, monkeypatch):
+    kept = KeyFileSigner.create(tmp_path / "key.pem")
+    synced = []
+    original = os.fsync
+    monkeypatch.setattr(os.path, "lexists", lambda _: False)  # another process was faster
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.readlink(f"/proc/self/fd/{file}")) or original(file))
+    assert KeyFileSigner.load_or_create(tmp_path / "key.pem").public_key == kept.public_key
+    assert synced[-1] == str(tmp_path)
+
+
+def test_no_file_is_left_open(tmp_path):
+    before = os.listdir("/proc/self/fd")
+    KeyFileSigner.create(tmp_path / "key.pem")
+    KeyFileSigner.load_or_create(tmp_path / "key.pem")
+    with pytest.raises(ConfigError):
+        KeyFileSigner.create(tmp_path / "key.pem")
+    assert os.listdir("/proc/self/fd") == before
 
 
 @pytest.mark.parametrize("trouble", [UnsupportedAlgorithm("no"), InternalError("no", []), ValueError("no")])

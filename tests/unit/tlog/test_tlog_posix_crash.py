@@ -53,7 +53,7 @@ def assert_all_is_there(folder: Path, acknowledged: Path) -> Checkpoint:
     logged = list(PosixLogReader(folder, KEY).entries(0, audit.checkpoint.size))
     assert len(set(logged)) == len(logged)
     for path in acknowledged.iterdir():
-        for line in path.read_text().splitlines():
+        for line in path.read_text().split("\n")[:-1]:  # the last note may have been cut short, by the same death
             entry, _, receipt = line.partition(" ")
             told = Receipt.parse(bytes.fromhex(receipt))
             told.check(bytes.fromhex(entry), ORIGIN, [KEY])
