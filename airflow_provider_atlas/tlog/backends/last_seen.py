@@ -63,7 +63,7 @@ class LastSeen:
         with files.explained(os.path.dirname(self._path), "remember what was seen of"):
             data = files.read(self._path)
         try:
-            # After a power failure the file may be empty or torn: then this worker has forgotten, and remembers anew.
+            # After a power failure the file may be empty: then this worker has forgotten, and remembers anew.
             return SignedCheckpoint.parse(data).verify(self._key.name, (self._key,)) if data else None
         except (MalformedError, SignatureError) as error:
             raise LogError(f"{self._path} is no checkpoint that the log's key signed: remove it") from error

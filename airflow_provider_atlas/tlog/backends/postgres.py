@@ -94,7 +94,7 @@ class Database:
     def _connect(self) -> Connection:
         # Without prepared statements, so that a pooler may give each transaction another connection.
         connection = psycopg.connect(autocommit=True, prepare_threshold=None, **self._wanted)  # type: ignore[arg-type]
-        connection.isolation_level = IsolationLevel.READ_COMMITTED
+        connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
         weakref.finalize(self, _close, os.getpid(), connection)
         return connection
 
