@@ -4,7 +4,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PROJECT := '.[demo,dev]'
+PROJECT := '.[demo,dev,postgres,s3]'
 PYTHONS := python3.11 python3 python3.12 python3.13
 CORES := 2
 ARGS :=
@@ -13,7 +13,7 @@ ARGS :=
 PYTEST := $(BIN)/pytest --numprocesses $(CORES) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check test-interop test-cluster bench constraints clean
+.PHONY: help demo test lint check test-services test-interop test-cluster bench constraints clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -21,8 +21,11 @@ help:  ## list the targets
 demo: $(STAMP)  ## attest, log and verify a training pipeline, end to end; takes ARGS
 	$(BIN)/atlas demo --out atlas-demo $(ARGS)
 
-test: $(STAMP)  ## every test that needs neither a scheduler nor third-party programs; takes ARGS
-	$(PYTEST) -m 'not cluster and not interop' $(ARGS)
+test: $(STAMP)  ## every test that needs no scheduler, server or third-party program; takes ARGS
+	$(PYTEST) -m 'not cluster and not interop and not services' $(ARGS)
+
+test-services: $(STAMP)  ## logs in S3 and PostgreSQL, on servers that the tests start; needs PostgreSQL; takes ARGS
+	$(PYTEST) -m services $(ARGS)
 
 test-interop: $(STAMP)  ## what third-party programs say of our records; takes ARGS
 	$(PYTEST) -m interop $(ARGS)

@@ -36,7 +36,7 @@ def _options() -> dict[str, object]:
                 "log",
                 "",
                 "rekor-v2:https://log.example.org",
-                "The transparency log: posix:/a/folder of this machine, or rekor-v2:https://host that others keep",
+                "The log: posix:/folder; of many hosts rekor-v2:https://host, s3://bucket/path or postgresql://host/db",
             ),
             ("log_origin", "", "atlas.example.org/log", "The name that the log signs its checkpoints with"),
             ("log_signer", "", "file:/etc/atlas/log.pem", "The log's key; made at first use when empty"),

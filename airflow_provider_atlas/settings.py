@@ -1,7 +1,9 @@
 """Settings: the ``[atlas]`` section, parsed once, frozen; unknown keys are refused.
 
 Backends are URIs whose scheme picks them: ``file:/etc/atlas/task.pem``, ``posix:/var/lib/atlas/log``,
-``rekor-v2:https://log.example.org``.
+``rekor-v2:https://log.example.org``. A log that many hosts share is
+``s3://bucket/prefix?endpoint=https://…&region=…`` or ``postgresql://user@host/database``; what is secret for them comes
+from the environment, and is refused in the setting.
 """
 
 from collections.abc import Mapping

@@ -100,7 +100,11 @@ def attester(settings: Settings) -> Attester | None:
 
 def transparency_log(settings: Settings) -> TransparencyLog:
     """Return the log. Raises ConfigError or LogError when it, or its key, cannot be used."""
-    log: TransparencyLog = _remote_log(settings) if _is_remote(settings) else _own_log(settings)
+    if _is_remote(settings):
+        return _remote_log(settings)
+    if _is_shared(settings):
+        return _shared_log(settings)
+    log: TransparencyLog = _own_log(settings)
     return log
 
 
@@ -171,6 +175,30 @@ def authority(settings: Settings) -> TimestampAuthority | None:
     from airflow_provider_atlas.tlog.backends.tsa import HttpAuthority
 
     return HttpAuthority(settings.tsa)
+
+
+def _is_shared(settings: Settings) -> bool:
+    return settings.log.startswith(("s3://", "postgresql://"))
+
+
+def _shared_log(settings: Settings) -> TransparencyLog:
+    from airflow_provider_atlas.tlog.backends.extras import extras_installed
+
+    if settings.log_key:
+        raise ConfigError("[atlas] log_key is for a log that others keep; a log that hosts share has log_signer")
+    if settings.log_witnesses:
+        raise ConfigError("[atlas] log_witnesses is for a posix log; a log that hosts share asks no witnesses")
+    if "log_signer" in settings.made_keys:
+        raise ConfigError("[atlas] log_signer must name the log's key, which all hosts that share the log have")
+    key, seen = _log_key(settings), Path(settings.home) / "seen"
+    with extras_installed():
+        if settings.log.startswith("s3://"):
+            from airflow_provider_atlas.tlog.backends.object_store import ObjectStoreLog
+
+            return ObjectStoreLog(settings.log, settings.log_origin, key, seen=seen)
+        from airflow_provider_atlas.tlog.backends.postgres import PostgresLog
+
+        return PostgresLog(settings.log, settings.log_origin, key, seen=seen)
 
 
 def _log_key(settings: Settings) -> Any:  # noqa: ANN401 - the key's type is the backend's own business
@@ -280,9 +308,10 @@ def _reference_of(tee: Attester | None) -> Mapping[str, Any] | None:
 def audit_log(place: str, key: VerifierKey, progress: Progress | None = None) -> tuple[Checkpoint, int]:
     """Return the checkpoint of the log at ``place``, and how many tiles were made again and found right.
 
-    ``place`` is a folder or a URL. ``progress(done, all)`` is told how many entries were read. Raises SignatureError or
-    ConsistencyError for a log that is not what ``key`` signs, MissingError or MalformedError when a file of it is not
-    there or cannot be read, LogError when the log is away.
+    ``place`` is a folder, a URL, or the URI of a log that hosts share. ``progress(done, all)`` is told how many entries
+    were read. Raises SignatureError or ConsistencyError for a log that is not what ``key`` signs, MissingError or
+    MalformedError when a file of it is not there or cannot be read, LogError when the log is away, and ConfigError when
+    ``place`` cannot be one.
     """
     from airflow_provider_atlas.tlog.backends.log_reader import LogReader
     from airflow_provider_atlas.tlog.backends.sources import open_source

@@ -3,10 +3,14 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Generator
-from typing import TypeVar
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.support.postgres_server import PostgresServer
+    from tests.support.s3_server import S3Server
 
 
 def _leave_the_users_airflow_alone() -> str:
@@ -58,3 +62,23 @@ def _refuse_skips(report: Report, config: pytest.Config) -> Report:
         if hasattr(report, "wasxfail"):
             del report.wasxfail
     return report
+
+
+@pytest.fixture(scope="session")
+def s3() -> "Iterator[S3Server]":
+    """An S3 server of this session's own; the credentials for it are in the environment."""
+    from tests.support.s3_server import CREDENTIALS, s3_server
+
+    with pytest.MonkeyPatch.context() as patch, s3_server() as server:
+        for name, value in CREDENTIALS.items():
+            patch.setenv(name, value)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> "Iterator[PostgresServer]":
+    """A PostgreSQL server of this session's own."""
+    from tests.support.postgres_server import postgres_server
+
+    with postgres_server() as server:
+        yield server

@@ -81,7 +81,7 @@ def _attester(settings: Settings) -> str:
 
 
 def _log(settings: Settings) -> str:
-    if settings.log.startswith("rekor-v2:"):
+    if not settings.log.startswith("posix:"):
         return _at(settings, settings.log.removeprefix("rekor-v2:"))
     path = path_of(settings.log, "posix", "log")
     if not Path(path).exists():

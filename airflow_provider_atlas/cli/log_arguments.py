@@ -10,7 +10,7 @@ from airflow_provider_atlas.tlog.policy import WitnessPolicy
 
 def add_log(parser: ArgumentParser) -> None:
     """Add the log and ``--key``."""
-    parser.add_argument("log", metavar="LOG", help="the folder of the log, or its URL, http or https")
+    parser.add_argument("log", metavar="LOG", help="its folder, or its http(s)://, s3:// or postgresql:// URI")
     parser.add_argument("--key", required=True, metavar="VKEY", help="the log's verifier key, name+id+key")
 
 

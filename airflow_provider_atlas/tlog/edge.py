@@ -79,11 +79,11 @@ class Edge:
 
     def root(self) -> bytes:
         """Return the root of the tree."""
-        peaks = [peak for level in reversed(self._levels) for peak in level.peaks]
-        above = peaks.pop() if peaks else merkle.EMPTY_ROOT
-        while peaks:
-            above = merkle.node_hash(peaks.pop(), above)
-        return above
+        return merkle.fold(self.peaks())
+
+    def peaks(self) -> list[bytes]:
+        """Return the hashes of the complete subtrees that the tree consists of, widest first."""
+        return [peak for level in reversed(self._levels) for peak in level.peaks]
 
     def _push(self, above: bytes) -> Iterator[TileContent]:
         """Add a leaf hash, and to each level above the root of the tile that it filled."""
@@ -111,12 +111,8 @@ class _Level:
             self.add(digest)
 
     def add(self, digest: bytes) -> None:
-        count = len(self.hashes)
+        merkle.grow(self.peaks, len(self.hashes), digest)
         self.hashes.append(digest)
-        while count & 1:  # each peak as wide as the new one is joined with it, as in a binary counter
-            digest = merkle.node_hash(self.peaks.pop(), digest)
-            count >>= 1
-        self.peaks.append(digest)
 
     def content(self) -> bytes:
         return b"".join(self.hashes)

@@ -1,10 +1,18 @@
-"""The seam to a transparency log."""
+"""The seam to a transparency log, and what every log that stands behind it asks and answers alike."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from airflow_provider_atlas.tlog.checkpoint import Checkpoint
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from airflow_provider_atlas.errors import ConfigError, LogError, MalformedError
+from airflow_provider_atlas.tlog import merkle
+from airflow_provider_atlas.tlog.checkpoint import Checkpoint, SignedCheckpoint
+from airflow_provider_atlas.tlog.note import VerifierKey
 from airflow_provider_atlas.tlog.receipt import Receipt
+from airflow_provider_atlas.tlog.tile import MAX_ENTRY_BYTES, TileTree
+
+_MAX_ORIGIN = 255  # so that tree.json, which holds a checkpoint, fits a page
 
 
 class TransparencyLog(Protocol):
@@ -29,3 +37,50 @@ class TransparencyLog(Protocol):
         Raises LogError when the log is away.
         """
         ...
+
+
+def verifier_key(origin: str, key: Ed25519PrivateKey) -> VerifierKey:
+    """Return what verifies the checkpoints of the log ``origin``, signed by ``key``. Raises ConfigError."""
+    if len(origin) > _MAX_ORIGIN:
+        raise ConfigError(f"the origin of a log must have at most {_MAX_ORIGIN} characters")
+    try:
+        return VerifierKey.of(origin, key)
+    except MalformedError as error:
+        raise ConfigError(f"the origin of a log must have no spaces and no plus signs: {origin!r}") from error
+
+
+def check_entries(entries: Sequence[bytes]) -> None:
+    """Raise LogError unless a log can hold each of ``entries``."""
+    if not all(0 < len(entry) <= MAX_ENTRY_BYTES for entry in entries):
+        raise LogError(f"an entry of a log has 1 to {MAX_ENTRY_BYTES} bytes: log the digest of what is larger")
+
+
+def place(
+    entries: Sequence[bytes], leaves: Sequence[bytes], known: Mapping[bytes, int], size: int
+) -> tuple[list[bytes], list[int]]:
+    """Return those of ``entries`` that a log of ``size`` has yet to add, and the index that each one has or gets.
+
+    ``leaves`` are their leaf hashes, and ``known`` tells the indices of those that the log has.
+    """
+    places = dict(known)
+    fresh: list[bytes] = []
+    for entry, leaf in zip(entries, leaves, strict=True):
+        if leaf not in places:
+            places[leaf] = size + len(fresh)
+            fresh.append(entry)
+    return fresh, [places[leaf] for leaf in leaves]
+
+
+def receipts(
+    tree: TileTree, signed: SignedCheckpoint, indices: Sequence[int], leaves: Sequence[bytes]
+) -> list[Receipt]:
+    """Return a receipt for each of ``leaves``, off ``tree``, that of the checkpoint ``signed``.
+
+    Raises InclusionError when the tree does not hold a leaf at its index, and what reading the tree raises.
+    """
+    made = []
+    for index, leaf in zip(indices, leaves, strict=True):
+        hashes = tree.inclusion_proof(index)
+        merkle.check_inclusion(index, signed.checkpoint.size, leaf, hashes, signed.checkpoint.root)
+        made.append(Receipt(index=index, hashes=hashes, note=signed.note))
+    return made

@@ -36,6 +36,29 @@ def perfect_root(hashes: Sequence[bytes]) -> bytes:
     return hashes[0]
 
 
+def grow(peaks: list[bytes], size: int, leaf: bytes) -> list[bytes]:
+    """Add ``leaf`` to the tree of ``size`` leaves whose complete subtrees, widest first, are ``peaks``.
+
+    Returns the hashes of the subtrees that end with it, by height: the first is ``leaf``, the last is the new peak.
+    """
+    made = [leaf]
+    while size & 1:  # each peak as wide as the new one is joined with it, as in a binary counter
+        made.append(node_hash(peaks.pop(), made[-1]))
+        size >>= 1
+    peaks.append(made[-1])
+    return made
+
+
+def fold(peaks: Sequence[bytes]) -> bytes:
+    """Return the root above ``peaks``, the complete subtrees of a tree, widest first."""
+    if not peaks:
+        return EMPTY_ROOT
+    above = peaks[-1]
+    for peak in reversed(peaks[:-1]):
+        above = node_hash(peak, above)
+    return above
+
+
 def nodes_of(leaves: Sequence[bytes]) -> Node:
     """Return the tree over the leaf hashes ``leaves``, all of it in memory."""
     levels = [list(leaves)]
@@ -157,10 +180,7 @@ def _subtree(start: int, end: int, node: Node) -> bytes:
         height = (end - start).bit_length() - 1
         hashes.append(node(height, start >> height))
         start += 1 << height
-    above = hashes.pop()
-    while hashes:
-        above = node_hash(hashes.pop(), above)
-    return above
+    return fold(hashes)
 
 
 def _split(size: int) -> int:

@@ -112,6 +112,13 @@ def parse_bundle(data: bytes, count: int) -> list[bytes]:
     return entries
 
 
+def narrowed(content: bytes, tile: Tile) -> bytes:
+    """Return the content of the partial ``tile``, cut from ``content``, that of the full one. Raises MalformedError."""
+    if tile.level == ENTRIES:
+        return bundle(parse_bundle(content, FULL)[: tile.width])
+    return b"".join(parse_hashes(content, tile.full)[: tile.width])
+
+
 class TileTree:
     """The tree of ``size`` entries, read off its tiles; ``read`` returns the content of one.
 

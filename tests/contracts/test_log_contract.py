@@ -34,46 +34,66 @@ class Opener:
 
 
 @contextmanager
-def posix(folder: Path) -> Iterator[Opener]:
+def posix(_: pytest.FixtureRequest, folder: Path) -> Iterator[Opener]:
     yield Opener(KEY, lambda: PosixLog(folder / "log", ORIGIN, SIGNING_KEY))
 
 
 @contextmanager
-def service(folder: Path) -> Iterator[Opener]:
+def service(_: pytest.FixtureRequest, folder: Path) -> Iterator[Opener]:
     with LogServer(folder) as server:
         yield Opener(server.key, server.client)
 
 
 @contextmanager
-def rekor_v2(folder: Path) -> Iterator[Opener]:
+def rekor_v2(_: pytest.FixtureRequest, folder: Path) -> Iterator[Opener]:
     with RekorServer(folder) as server:
         yield Opener(server.key, server.client)
 
 
-LOGS: dict[str, Callable[[Path], AbstractContextManager[Opener]]] = {
+@contextmanager
+def s3(request: pytest.FixtureRequest, folder: Path) -> Iterator[Opener]:
+    from airflow_provider_atlas.tlog.backends.object_store import ObjectStoreLog
+
+    uri = request.getfixturevalue("s3").uri(f"contract/{folder.name}")
+    yield Opener(KEY, lambda: ObjectStoreLog(uri, ORIGIN, SIGNING_KEY, seen=folder / "seen"))
+
+
+@contextmanager
+def postgres(request: pytest.FixtureRequest, folder: Path) -> Iterator[Opener]:
+    from airflow_provider_atlas.tlog.backends.postgres import PostgresLog
+
+    uri = request.getfixturevalue("postgres").uri(folder.name)
+    yield Opener(KEY, lambda: PostgresLog(uri, ORIGIN, SIGNING_KEY, seen=folder / "seen"))
+
+
+LOGS: dict[str, Callable[[pytest.FixtureRequest, Path], AbstractContextManager[Opener]]] = {
     "posix": posix,
     "service": service,
     "rekor-v2": rekor_v2,
+    "s3": s3,
+    "postgres": postgres,
 }
-"""Every log. The last is Sigstore's own Rekor v2, which is fetched and built."""
+"""Every log. Sigstore's own Rekor v2 is fetched and built; an S3 server and PostgreSQL are started."""
 
-FOLDERS = ["posix"]
-"""The logs that take whatever bytes, many of them in one commit."""
+FOLDERS = ["posix", "s3", "postgres"]
+"""The logs that take whatever bytes, many of them in one commit: a folder, and what stands in for one."""
+
+MARKS = {"rekor-v2": pytest.mark.interop, "s3": pytest.mark.services, "postgres": pytest.mark.services}
 
 
 def _marked(name: str) -> object:
-    return pytest.param(name, marks=pytest.mark.interop) if name == "rekor-v2" else name
+    return pytest.param(name, marks=MARKS[name]) if name in MARKS else name
 
 
 @pytest.fixture(params=map(_marked, LOGS))
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
-    with LOGS[request.param](tmp_path) as opened:
+    with LOGS[request.param](request, tmp_path) as opened:
         yield opened
 
 
-@pytest.fixture(params=FOLDERS)
+@pytest.fixture(params=map(_marked, FOLDERS))
 def folder_opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
-    with LOGS[request.param](tmp_path) as opened:
+    with LOGS[request.param](request, tmp_path) as opened:
         yield opened
 
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from airflow_provider_atlas.errors import ConsistencyError, InclusionError, MalformedError
 from airflow_provider_atlas.tlog import merkle
 from airflow_provider_atlas.tlog.backends.posix_journal import Position
-from airflow_provider_atlas.tlog.backends.posix_state import Format, TreeState
+from airflow_provider_atlas.tlog.backends.posix_state import TreeState
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint, SignedCheckpoint
 from airflow_provider_atlas.tlog.edge import Edge
+from airflow_provider_atlas.tlog.format import Format
 from airflow_provider_atlas.tlog.hashedrekord import HashedRekord
 from airflow_provider_atlas.tlog.note import NoteSignature, SignedNote, VerifierKey, sign, verify
 from airflow_provider_atlas.tlog.receipt import Receipt

@@ -24,7 +24,6 @@ from typing import TypeVar
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from airflow_provider_atlas.errors import (
-    ConfigError,
     ConsistencyError,
     InclusionError,
     LogError,
@@ -39,15 +38,14 @@ from airflow_provider_atlas.tlog.backends.posix_folder import UnderivedError, op
 from airflow_provider_atlas.tlog.backends.posix_journal import Record
 from airflow_provider_atlas.tlog.backends.posix_reader import PosixLogReader
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint, SignedCheckpoint
-from airflow_provider_atlas.tlog.note import VerifierKey
+from airflow_provider_atlas.tlog.log import check_entries, receipts, verifier_key
 from airflow_provider_atlas.tlog.receipt import Receipt
-from airflow_provider_atlas.tlog.tile import MAX_ENTRY_BYTES, TileTree
+from airflow_provider_atlas.tlog.tile import TileTree
 from airflow_provider_atlas.tlog.witness import Cosign
 
 T = TypeVar("T")
 
 _PATIENCE = 8  # how often a process looks whether another did its work, before it queues for the lock
-_MAX_ORIGIN = 255  # so that tree.json, which holds a checkpoint, fits a page
 
 
 class PosixLog:
@@ -69,12 +67,7 @@ class PosixLog:
         create: bool = True,
         cosign: Cosign | None = None,
     ) -> None:
-        try:
-            self.key = VerifierKey.of(origin, key)
-        except MalformedError as error:
-            raise ConfigError(f"the origin of a log must have no spaces and no plus signs: {origin!r}") from error
-        if len(origin) > _MAX_ORIGIN:
-            raise ConfigError(f"the origin of a log must have at most {_MAX_ORIGIN} characters")
+        self.key = verifier_key(origin, key)
         self._signing_key = key
         self._cosign = cosign
         self._folder = open_folder(folder, self.key, create=create)
@@ -87,8 +80,7 @@ class PosixLog:
         the log, and when too few of the witnesses that it asks cosign. An entry that was not acknowledged may be in the
         log; appending it again returns its receipt.
         """
-        if not all(0 < len(entry) <= MAX_ENTRY_BYTES for entry in entries):
-            raise LogError(f"an entry of a log has 1 to {MAX_ENTRY_BYTES} bytes: log the digest of what is larger")
+        check_entries(entries)
         if not entries:
             return []
         leaves = [merkle.leaf_hash(entry) for entry in entries]
@@ -143,17 +135,10 @@ class PosixLog:
 
     def _receipts(self, indices: Sequence[int], leaves: Sequence[bytes], signed: SignedCheckpoint) -> list[Receipt]:
         """Return a receipt for each of ``leaves``, off the tiles that everybody sees, after a look at it."""
-        checkpoint, note = signed
-        tree = TileTree(checkpoint.size, self._folder.tiles.read)
-        receipts = []
         try:
-            for index, leaf in zip(indices, leaves, strict=True):
-                hashes = tree.inclusion_proof(index)
-                merkle.check_inclusion(index, checkpoint.size, leaf, hashes, checkpoint.root)
-                receipts.append(Receipt(index=index, hashes=hashes, note=note))
+            return receipts(TileTree(signed.checkpoint.size, self._folder.tiles.read), signed, indices, leaves)
         except (InclusionError, MissingError, MalformedError) as error:
             raise UnderivedError(self._folder.path, whole=True) from error
-        return receipts
 
     def _mended(self, action: Callable[[], T]) -> T:
         """Return ``action()``; what it finds missing or wrong is made again from the journal, at most twice."""

@@ -8,9 +8,10 @@ from airflow_provider_atlas.errors import ConfigError, LogError, MalformedError,
 from airflow_provider_atlas.tlog.backends import posix_files as files
 from airflow_provider_atlas.tlog.backends.posix_index import LeafIndex
 from airflow_provider_atlas.tlog.backends.posix_journal import START, Journal
-from airflow_provider_atlas.tlog.backends.posix_state import Format, TreeState
+from airflow_provider_atlas.tlog.backends.posix_state import TreeState
 from airflow_provider_atlas.tlog.backends.posix_tiles import TileFolder
 from airflow_provider_atlas.tlog.checkpoint import SignedCheckpoint
+from airflow_provider_atlas.tlog.format import Format
 from airflow_provider_atlas.tlog.note import VerifierKey
 
 _OURS = {".state", "lost+found"}  # the second is in every fresh ext4 volume
@@ -106,10 +107,7 @@ def open_folder(path: Path, key: VerifierKey, *, create: bool) -> LogFolder:
         raise ConfigError(
             f"{path} holds a log whose format.json this version cannot read: restore or upgrade"
         ) from error
-    if found.origin != key.name:
-        raise ConfigError(f"{path} holds the log {found.origin}, not {key.name}: name its origin, or another folder")
-    if found.key != key:
-        raise ConfigError(f"{path} holds a log that another key signs: use the key of {found.key}, or another folder")
+    found.check(key, str(path))
     return folder
 
 

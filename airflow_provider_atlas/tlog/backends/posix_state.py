@@ -1,11 +1,10 @@
-r"""What a log in a folder knows of itself: whose it is (``format.json``), how far its tree is built (``tree.json``).
+r"""What a log in a folder knows of how far its tree is built (``tree.json``).
 
 ::
 
-    {"created":"2026-01-31T12:00:00.000000Z","origin":"example.com/log","version":1,"vkey":"example.com/log+…"}
     {"boot":"4f2c…","check":99,"journal":{"check":1,"offset":532,"segment":0},"signed":"example.com/log\n3\n…"}
 
-``format.json`` is written once and is durable. ``tree.json`` is a memory of the running machine, named by its boot id:
+It is a memory of the running machine, named by its boot id:
 after a power failure neither it nor the files it speaks of need be whole, so it is believed only in the same boot. It
 is written over in place, padded to one page unless witnesses signed much, so its ``check`` (CRC-32 of the rest) tells
 a reader who came too early.
@@ -13,52 +12,14 @@ a reader who came too early.
 
 import zlib
 from dataclasses import dataclass
-from datetime import datetime
 
-from airflow_provider_atlas.encoding import (
-    Fields,
-    JsonObject,
-    canonical_json,
-    format_time,
-    parse_canonical_json,
-    parse_json,
-)
+from airflow_provider_atlas.encoding import Fields, JsonObject, canonical_json, parse_json
 from airflow_provider_atlas.errors import MalformedError
 from airflow_provider_atlas.tlog.backends.posix_journal import Position
 from airflow_provider_atlas.tlog.checkpoint import SignedCheckpoint
 from airflow_provider_atlas.tlog.merkle import EMPTY_ROOT
-from airflow_provider_atlas.tlog.note import VerifierKey
-
-VERSION = 1
 
 _PAGE = 4096
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Format:
-    """Whose log it is: the origin and key of its checkpoints, and when it was made."""
-
-    origin: str
-    key: VerifierKey
-    created: datetime
-
-    @classmethod
-    def parse(cls, data: bytes) -> "Format":
-        """Return the format in ``data``. Raises MalformedError when it is none, or is of another version."""
-        fields = Fields(parse_canonical_json(data), "format.json")
-        if fields.integer("version") != VERSION:
-            raise MalformedError(f"expected version {VERSION} of the format of a log")
-        key = VerifierKey.parse(fields.text("vkey"))
-        found = cls(origin=fields.text("origin"), key=key, created=fields.time("created"))
-        fields.end()
-        return found
-
-    def to_bytes(self) -> bytes:
-        """Return the format in its one spelling, canonical JSON."""
-        created = format_time(self.created)
-        return canonical_json(
-            {"created": created, "origin": self.origin, "version": VERSION, "vkey": str(self.key)},
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

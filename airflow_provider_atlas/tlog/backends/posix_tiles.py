@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from airflow_provider_atlas.errors import MissingError
 from airflow_provider_atlas.tlog.backends import posix_files as files
 from airflow_provider_atlas.tlog.edge import TileContent
-from airflow_provider_atlas.tlog.tile import ENTRIES, FULL, Tile, bundle, parse_bundle, parse_hashes
+from airflow_provider_atlas.tlog.tile import Tile, narrowed
 
 
 class TileFolder:
@@ -31,10 +31,7 @@ class TileFolder:
             return content
         if tile.is_full:
             raise MissingError(f"{self._path}/{tile.path} is missing")
-        content = self.read(tile.full)
-        if tile.level == ENTRIES:
-            return bundle(parse_bundle(content, FULL)[: tile.width])
-        return b"".join(parse_hashes(content, tile.full)[: tile.width])
+        return narrowed(self.read(tile.full), tile)
 
     def write(self, tiles: Iterable[TileContent]) -> None:
         """Write ``tiles``; when this returns, those that are not made again after a power failure are durable."""

@@ -1,4 +1,4 @@
-"""Where the public files of a log are read from: a folder, or a web server. Nothing they say is believed here.
+"""Where the public files of a log are read from: a folder, a web server, a store. Nothing they say is believed here.
 
 See: https://c2sp.org/tlog-tiles.
 """
@@ -9,9 +9,10 @@ from typing import Any, Protocol
 
 from airflow_provider_atlas.errors import LogError, MissingError
 from airflow_provider_atlas.tlog.backends import posix_files as files
+from airflow_provider_atlas.tlog.backends.extras import extras_installed
 from airflow_provider_atlas.tlog.backends.posix_tiles import TileFolder
 from airflow_provider_atlas.tlog.note import MAX_NOTE_BYTES
-from airflow_provider_atlas.tlog.tile import ENTRIES, FULL, MAX_ENTRY_BYTES, Tile, bundle, parse_bundle, parse_hashes
+from airflow_provider_atlas.tlog.tile import FULL, MAX_ENTRY_BYTES, Tile, narrowed
 
 TIMEOUT_SECONDS = 20
 """How long a web server may take to begin, and to go on, with an answer."""
@@ -75,10 +76,7 @@ class HttpSource:
             return content
         if tile.is_full:
             raise MissingError(f"{self.place}/{tile.path} is missing")
-        content = self.read(tile.full)
-        if tile.level == ENTRIES:
-            return bundle(parse_bundle(content, FULL)[: tile.width])
-        return b"".join(parse_hashes(content, tile.full)[: tile.width])
+        return narrowed(self.read(tile.full), tile)
 
     def _get(self, path: str, limit: int) -> bytes | None:
         """Return what is at ``path``, or None when nothing is; what may pass is tried again."""
@@ -114,5 +112,20 @@ class HttpSource:
 
 
 def open_source(place: str) -> Source:
-    """Return the log at ``place``: a URL, or the path of a folder."""
-    return HttpSource(place) if place.startswith(("http://", "https://")) else FolderSource(Path(place))
+    """Return the log at ``place``: the path of a folder, a URL, or the URI of an object store or of a database.
+
+    Raises ConfigError for a URI that names neither, and for one that needs an extra that is not installed; LogError
+    when an object store cannot be used.
+    """
+    if place.startswith(("http://", "https://")):
+        return HttpSource(place)
+    with extras_installed():
+        if place.startswith("s3://"):
+            from airflow_provider_atlas.tlog.backends.object_tiles import BucketSource
+
+            return BucketSource(place)
+        if place.startswith("postgresql://"):
+            from airflow_provider_atlas.tlog.backends.postgres import DatabaseSource
+
+            return DatabaseSource(place)
+    return FolderSource(Path(place))

@@ -1,0 +1,69 @@
+"""What a worker remembers of a log that it shares: the newest checkpoint it has seen, in a file of its own.
+
+A store can be rolled back, or a database restored from a backup, and nothing in it would tell. A worker that has seen
+more refuses to sign another history on top of the old one.
+
+See: https://c2sp.org/tlog-checkpoint ("a log MUST NOT sign any checkpoint which is inconsistent with any checkpoint it
+previously signed").
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from airflow_provider_atlas.errors import ConsistencyError, LogError, MalformedError, SignatureError
+from airflow_provider_atlas.tlog.backends import posix_files as files
+from airflow_provider_atlas.tlog.checkpoint import Checkpoint, SignedCheckpoint
+from airflow_provider_atlas.tlog.note import VerifierKey
+
+
+class LastSeen:
+    """The newest checkpoint that was seen of the log of ``key``: in ``folder``, or nowhere but here when it is None."""
+
+    def __init__(self, folder: Path | None, key: VerifierKey) -> None:
+        self._key = key
+        self._path = f"{folder}/{hashlib.sha256(str(key).encode()).hexdigest()}" if folder else None
+        self._here: Checkpoint | None = None
+
+    @property
+    def size(self) -> int:
+        """The size of the newest checkpoint that was seen, 0 when none was. Raises LogError."""
+        return max((seen.size for seen in (self._here, self._read()) if seen), default=0)
+
+    def check(self, size: int, root_at: Callable[[int], bytes]) -> None:
+        """Check that a log of ``size``, whose root at a smaller one ``root_at`` returns, goes on from what was seen.
+
+        Raises ConsistencyError when it does not, LogError when the file cannot be read, and what ``root_at`` raises.
+        """
+        for seen in filter(None, (self._here, self._read())):
+            if seen.size > size or root_at(seen.size) != seen.root:
+                raise ConsistencyError(
+                    f"the log {self._key.name} has {size} entries, and this worker saw it sign {seen.size} that it does"
+                    f" not continue: it was rolled back or forked. Restore it; or, if it is meant, remove {self._path}"
+                )
+
+    def keep(self, signed: SignedCheckpoint) -> None:
+        """Remember ``signed``, unless a newer one was seen. Raises LogError when the file cannot be written."""
+        if self._here and signed.checkpoint.size <= self._here.size:
+            return
+        self._here = signed.checkpoint
+        if self._path is None:
+            return
+        with files.explained(os.path.dirname(self._path), "remember what was seen of"):
+            os.makedirs(os.path.dirname(self._path), 0o700, exist_ok=True)
+            with files.locked(f"{self._path}.lock"):
+                known = self._read()
+                if known is None or known.size < signed.checkpoint.size:
+                    files.replace(self._path, signed.note.to_bytes(), f"{self._path}.spare", mode=files.PRIVATE)
+
+    def _read(self) -> Checkpoint | None:
+        if self._path is None:
+            return None
+        with files.explained(os.path.dirname(self._path), "remember what was seen of"):
+            data = files.read(self._path)
+        try:
+            # After a power failure the file may be empty: then this worker has forgotten, and remembers anew.
+            return SignedCheckpoint.parse(data).verify(self._key.name, (self._key,)) if data else None
+        except (MalformedError, SignatureError) as error:
+            raise LogError(f"{self._path} is no checkpoint that the log's key signed: remove it") from error
