@@ -66,6 +66,15 @@ def test_a_changed_digest_breaks_the_signature(run: AttestedRun) -> None:
     assert ("signature", "failed") in outcome_of(run.verify()).items()
 
 
+def test_a_flipped_bit_anywhere_in_a_record_is_refused(run: AttestedRun) -> None:
+    path = run.complete().run_folder / "tasks" / "publish" / "1.bundle.json"
+    content = path.read_bytes()
+    policy = run.policy_document()
+    for place in range(0, len(content), 211):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        assert run.verify(policy).verdict != "passed", (place, content[place - 40 : place + 40])
+
+
 def test_provenance_that_tells_another_story_is_refused(run: AttestedRun) -> None:
     def lie(bundle: AttestationBundle) -> AttestationBundle:
         link = Link.parse(bundle.envelopes["link"].payload)

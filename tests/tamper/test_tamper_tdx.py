@@ -192,3 +192,13 @@ def test_trailing_bytes_are_refused(vendor: Vendor, tail: bytes):
 def test_a_truncated_quote_is_refused(vendor: Vendor, size: int):
     with pytest.raises(MalformedError):
         vendor.verify(vendor.evidence(vendor.guest().quote[:size]))
+
+
+def test_a_changed_issuer_of_the_revocation_list_is_refused(vendor: Vendor, stranger: Vendor):
+    # dcap-qvl never reads this member of the collateral, so that it alone would let any byte of it change.
+    genuine = vendor.guest()
+    document = json.loads(genuine.endorsements[0].content)
+    document["pck_crl_issuer_chain"] = json.loads(stranger.guest().endorsements[0].content)["pck_crl_issuer_chain"]
+    swapped = replace(genuine.endorsements[0], content=json.dumps(document).encode())
+    with pytest.raises(SignatureError, match="the issuers that the quote's own certificates name"):
+        vendor.verify(replace(genuine, endorsements=(swapped,)))

@@ -39,7 +39,9 @@ class DcapVerifier:
         root = _root(quote.certification.chain, development_roots)
         _check_closed(quote.report)
         _check_signers(collateral)
-        return _claims(quote, _verified(evidence.quote, collateral, root, at))
+        told = _verified(evidence.quote, collateral, root, at)
+        _check_issuers(collateral, quote.certification.chain)
+        return _claims(quote, told)
 
 
 def _quote(evidence: Evidence) -> TdxQuote:
@@ -86,6 +88,15 @@ def _check_signers(collateral: Collateral) -> None:
             raise MalformedError("expected the collateral's signer to be an X.509 certificate") from error
         if not any(_TCB_SIGNING in str(name.value) for name in subject.get_attributes_for_oid(x509.OID_COMMON_NAME)):
             raise SignatureError(f"expected the collateral to be signed by a {_TCB_SIGNING!r} certificate")
+
+
+def _check_issuers(collateral: Collateral, chain: PckChain) -> None:
+    """Refuse other issuers in the collateral than those that the quote's own certificates have led to.
+
+    ``dcap-qvl`` takes them from the quote and its root, and never reads these, so nothing else would notice a change.
+    """
+    if collateral.issuers() != {(chain.ca, chain.root), (chain.root,)}:
+        raise SignatureError("expected the collateral to name the issuers that the quote's own certificates name")
 
 
 def _verified(quote: bytes, collateral: Collateral, root: bytes, at: datetime) -> Fields:

@@ -58,10 +58,22 @@ class Collateral:
 
         Raises MalformedError when their chains are not PEM in its one spelling, or empty.
         """
+        return frozenset(chain[0] for chain in self._signing_chains())
+
+    def issuers(self) -> frozenset[tuple[bytes, ...]]:
+        """Return what each chain names above its signer (DER, up to the root); of the PCK revocation list, all of it.
+
+        Raises MalformedError as ``signers`` does.
+        """
+        return frozenset(
+            {parse_pem(_ascii(self.pck_crl_issuer_chain)), *(chain[1:] for chain in self._signing_chains())}
+        )
+
+    def _signing_chains(self) -> list[tuple[bytes, ...]]:
         chains = [parse_pem(_ascii(text)) for text in (self.tcb_info_issuer_chain, self.qe_identity_issuer_chain)]
         if not all(chains):
             raise MalformedError("expected the collateral's issuer chains to hold a certificate")
-        return frozenset(chain[0] for chain in chains)
+        return chains
 
 
 def _ascii(text: str) -> bytes:
