@@ -24,7 +24,6 @@ from airflow.sdk import BaseOperator, XComArg
 from airflow.sdk.bases.operator import ExecutorSafeguard
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.airflow import conf
 from airflow_provider_atlas.airflow.capture import Declares, check_declaration
 from airflow_provider_atlas.airflow.task_run import Context, TaskInstance, ended_states
@@ -38,6 +37,7 @@ from airflow_provider_atlas.settings import Settings, path_of
 from airflow_provider_atlas.verify.policy import Policy
 from airflow_provider_atlas.verify.report import VerificationReport
 from airflow_provider_atlas.verify.run import Gate
+from airflow_provider_atlas.wiring import archives, runs
 
 _MOST_REASONS = 10
 
@@ -182,7 +182,7 @@ class AtlasVerifyOperator(BaseOperator):
         ti: Any = context["ti"]
         try:
             settings = conf.settings()
-            archive = wiring.open_archive(path_of(settings.archive, "file", "archive"))
+            archive = archives.open_archive(path_of(settings.archive, "file", "archive"))
             report = self._judged(ti, archive, self._read_policy(settings))
         except (ConfigError, MissingError) as error:
             raise AirflowFailException(f"there is nothing to judge, or to judge by: {error}") from error
@@ -200,7 +200,7 @@ class AtlasVerifyOperator(BaseOperator):
         if (dag_id, run_id) == (ti.dag_id, ti.run_id):
             states = {step_name(*instance): state for instance, state in ended_states(ti).items()}
             gate = Gate(task_id=ti.task_id, states=states)
-        return wiring.verify_archive(archive, dag_id, run_id, policy, at=datetime.now(UTC), gate=gate)
+        return runs.verify_archive(archive, dag_id, run_id, policy, at=datetime.now(UTC), gate=gate)
 
     def _read_policy(self, settings: Settings) -> Policy:
         path = self.policy or settings.policy

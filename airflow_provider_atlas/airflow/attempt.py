@@ -53,7 +53,7 @@ from airflow_provider_atlas.intoto.environment import CodeIdentity, Unmeasured
 from airflow_provider_atlas.intoto.link import Outcome
 from airflow_provider_atlas.intoto.task_run import TaskRun
 from airflow_provider_atlas.recording import Recording
-from airflow_provider_atlas.wiring import Worker
+from airflow_provider_atlas.wiring.workers import Worker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, TypeVar
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.airflow.trouble import tell
 from airflow_provider_atlas.attest.seal import Sealer
 from airflow_provider_atlas.errors import AtlasError, AttesterError, LogError, SigningError
 from airflow_provider_atlas.settings import Settings, path_of
 from airflow_provider_atlas.signing.keys import PublicKey
-from airflow_provider_atlas.wiring import Worker
+from airflow_provider_atlas.wiring import archives, logs, signers, tees, workers
+from airflow_provider_atlas.wiring.workers import Worker
 
 T = TypeVar("T")
 
@@ -26,11 +26,11 @@ _opened: dict[Settings, Worker] = {}
 def worker(settings: Settings) -> Worker:
     """Return the parts that ``settings`` name, opened once in this process or before it was forked.
 
-    In ``observe`` never for want of a signer, a TEE or a log; otherwise raises what ``wiring.worker`` does.
+    In ``observe`` never for want of a signer, a TEE or a log; otherwise raises what ``workers.worker`` does.
     """
     if settings not in _opened:
         try:
-            _opened[settings] = wiring.worker(settings)
+            _opened[settings] = workers.worker(settings)
         except AtlasError:
             if settings.mode != "observe":
                 raise
@@ -42,13 +42,13 @@ def _what_there_is(settings: Settings) -> Worker:
     return Worker(
         settings=settings,
         sealer=Sealer(
-            signer=_or_away(lambda: wiring.signer(settings), _NoSigner),
-            attester=_or_away(lambda: wiring.attester(settings), _NoAttester),
-            log=_or_away(lambda: wiring.transparency_log(settings), _NoLog),
+            signer=_or_away(lambda: signers.signer(settings), _NoSigner),
+            attester=_or_away(lambda: tees.attester(settings), _NoAttester),
+            log=_or_away(lambda: logs.transparency_log(settings), _NoLog),
         ),
-        archive=wiring.open_archive(path_of(settings.archive, "file", "archive")),
-        store=wiring.artifact_store(),
-        spool=wiring.spool(settings),
+        archive=archives.open_archive(path_of(settings.archive, "file", "archive")),
+        store=archives.artifact_store(),
+        spool=archives.spool(settings),
     )
 
 

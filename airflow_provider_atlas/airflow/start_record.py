@@ -16,7 +16,7 @@ from airflow_provider_atlas.intoto.beacon import Beacon
 from airflow_provider_atlas.intoto.environment import CodeIdentity
 from airflow_provider_atlas.intoto.statement import Statement
 from airflow_provider_atlas.intoto.task_run import TaskRun
-from airflow_provider_atlas.wiring import Worker
+from airflow_provider_atlas.wiring.workers import Worker
 
 
 def repeated(run: TaskRun) -> str:

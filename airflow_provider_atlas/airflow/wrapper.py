@@ -31,7 +31,7 @@ from airflow_provider_atlas.attest.pending import PendingRecord, UnfinishedError
 from airflow_provider_atlas.errors import AtlasError, ConfigError
 from airflow_provider_atlas.recording import Recording, recording
 from airflow_provider_atlas.settings import Settings
-from airflow_provider_atlas.wiring import Worker
+from airflow_provider_atlas.wiring.workers import Worker
 
 _DRAINED_PER_TASK = 3
 _SEEN = "_atlas_seen"

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.bundle import AttestationBundle
 from airflow_provider_atlas.cli.arguments import add_json, read_file, write_file
 from airflow_provider_atlas.cli.demo_airflow import AirflowFailedError, make_database, run_pipeline
@@ -19,6 +18,7 @@ from airflow_provider_atlas.intoto.link import Link
 from airflow_provider_atlas.report.terminal import print_report
 from airflow_provider_atlas.verify.policy import Policy
 from airflow_provider_atlas.verify.report import VerificationReport
+from airflow_provider_atlas.wiring import archives, logs, runs
 
 _EXAMPLE = """\
 example:
@@ -90,7 +90,7 @@ def _verify(folder: DemoFolder, policy: Policy, output: Output) -> VerificationR
 
 
 def _judge(run: Path, policy: Policy) -> VerificationReport:
-    return wiring.verify_run_folder(wiring.open_run(str(run)), policy, at=datetime.now(UTC))
+    return runs.verify_run_folder(archives.open_run(str(run)), policy, at=datetime.now(UTC))
 
 
 def _tell_tampering(tampering: Tampering, refused: VerificationReport, output: Output) -> None:
@@ -136,7 +136,7 @@ def _document(
 
 def _log_size(folder: DemoFolder) -> int:
     """Return how many entries the audited log has. Raises what an audit raises."""
-    checkpoint, _ = wiring.audit_log(str(folder.path / "log"), wiring.log_verifier_key(folder.settings))
+    checkpoint, _ = logs.audit_log(str(folder.path / "log"), logs.log_verifier_key(folder.settings))
     return checkpoint.size
 
 

@@ -18,11 +18,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import airflow_provider_atlas
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.artifacts.archive import run_path
 from airflow_provider_atlas.cli.arguments import write_file
 from airflow_provider_atlas.errors import ConfigError, MissingError
 from airflow_provider_atlas.settings import Settings
+from airflow_provider_atlas.wiring import runs
 
 DAG_ID = "atlas_ml_pipeline"
 """The pipeline that the demonstration runs: ``dags/atlas_ml_pipeline.py``."""
@@ -62,7 +62,7 @@ class DemoFolder:
         write_file(self.path / _MARK, b"atlas demo made this folder, and empties it when it runs here again\n")
         (self.path / "airflow").mkdir()
         (self.path / "data").mkdir()
-        write_file(self.policy, wiring.policy_for(self.settings, name="demo"))
+        write_file(self.policy, runs.policy_for(self.settings, name="demo"))
 
     def environment(self, outside: Mapping[str, str]) -> Mapping[str, str]:
         """Return ``outside`` without what it says to Airflow, and with what this folder does."""

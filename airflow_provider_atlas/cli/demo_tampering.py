@@ -5,10 +5,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.encoding import JsonObject, b64decode, b64encode, canonical_json
 from airflow_provider_atlas.errors import MissingError
 from airflow_provider_atlas.verify.records import Record, load_run
+from airflow_provider_atlas.wiring import archives
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ def tamper(run: Path, copy: Path) -> Tampering:
     Raises MissingError when no task handed a file on.
     """
     shutil.copytree(run, copy)
-    records = load_run(wiring.open_run(str(run))).records
+    records = load_run(archives.open_run(str(run))).records
     record, uri = _handed_on(list(records))
     before = record.link.products[uri]
     after = ("1" if before[0] != "1" else "2") + before[1:]

@@ -5,13 +5,13 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.cli.arguments import add_json, read_file
 from airflow_provider_atlas.cli.deployment import add_home, settings_of
 from airflow_provider_atlas.cli.output import Output
 from airflow_provider_atlas.errors import AtlasError, ConfigError
 from airflow_provider_atlas.settings import Settings, path_of
 from airflow_provider_atlas.verify.policy import Policy
+from airflow_provider_atlas.wiring import archives, logs, signers, tees
 
 _EXAMPLE = """\
 example:
@@ -68,7 +68,7 @@ def _signer(settings: Settings) -> str:
     path = path_of(settings.signer, "file", "signer")
     if "signer" in settings.made_keys and not Path(path).exists():
         return f"{path} {_LATER}{_writable(path)}"
-    return f"{path}, sha256 {wiring.signer(settings).public_key.sha256}"
+    return f"{path}, sha256 {signers.signer(settings).public_key.sha256}"
 
 
 def _attester(settings: Settings) -> str:
@@ -76,7 +76,7 @@ def _attester(settings: Settings) -> str:
         return "none: records say nothing of the machine they were made on"
     if settings.attester.startswith("simulated:"):
         return "simulated: proves nothing about any hardware, for development alone"
-    wiring.attester(settings)
+    tees.attester(settings)
     return settings.attester
 
 
@@ -90,9 +90,9 @@ def _log(settings: Settings) -> str:
 
 
 def _at(settings: Settings, place: str) -> str:
-    checkpoint = wiring.transparency_log(settings).latest()
+    checkpoint = logs.transparency_log(settings).latest()
     size = checkpoint.size if checkpoint else 0
-    return f"{place}, {size} entries, key {wiring.log_verifier_key(settings)}"
+    return f"{place}, {size} entries, key {logs.log_verifier_key(settings)}"
 
 
 def _archive(settings: Settings) -> str:
@@ -102,7 +102,7 @@ def _archive(settings: Settings) -> str:
 
 def _spool(settings: Settings) -> str:
     path = path_of(settings.spool, "file", "spool")
-    waiting = len(wiring.spool(settings).names()) if Path(path).exists() else 0
+    waiting = len(archives.spool(settings).names()) if Path(path).exists() else 0
     if waiting:
         raise ConfigError(f"{waiting} records wait in {path}: run `atlas log drain` when the log is there again")
     return f"{path}, empty{_writable(path)}"

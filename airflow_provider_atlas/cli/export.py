@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]  # public, and not said to be
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.artifacts.archive import path_segment
 from airflow_provider_atlas.cli import export_sigstore
 from airflow_provider_atlas.cli.arguments import add_json, add_run, empty_folder, read_file, run_folder, write_file
@@ -24,6 +23,7 @@ from airflow_provider_atlas.intoto.statement import PAYLOAD_TYPE
 from airflow_provider_atlas.signing.dsse import Envelope, pae
 from airflow_provider_atlas.signing.keys import SCHEME
 from airflow_provider_atlas.verify.records import Record, RunRecords, load_run
+from airflow_provider_atlas.wiring import archives
 
 LAYOUT = "run.layout"
 """The name of the layout in an exported folder."""
@@ -77,7 +77,7 @@ def _refuse(options: Namespace, *names: str) -> None:
 def _export_layout(options: Namespace) -> int:
     output = Output(json=options.json)
     key = _owner_key(options.key, output)
-    records = load_run(wiring.open_run(str(run_folder(options))))
+    records = load_run(archives.open_run(str(run_folder(options))))
     pipeline, chosen = _whole(records)
     steps = [_step(record) for record in chosen]
     payload = run_layout(pipeline, steps, expires=_expiry(options.valid_days))

@@ -14,7 +14,6 @@ from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.artifacts.archive import Archive
 from airflow_provider_atlas.bundle import AttestationBundle, Role
 from airflow_provider_atlas.cli.arguments import empty_folder, read_file, run_folder, write_file
@@ -24,6 +23,7 @@ from airflow_provider_atlas.errors import ConfigError, MalformedError, MissingEr
 from airflow_provider_atlas.sigstore.bundle import SigstoreBundle
 from airflow_provider_atlas.sigstore.trusted_root import TrustedRoot
 from airflow_provider_atlas.verify.policy import Policy
+from airflow_provider_atlas.wiring import archives
 
 TRUSTED_ROOT = "trusted_root.json"
 """The name of the trusted root in an exported folder."""
@@ -44,7 +44,7 @@ def run(options: Namespace) -> int:
     """Export a run, and say what was written."""
     output = Output(json=options.json)
     policy = _policy(options)
-    found = _find(wiring.open_run(str(run_folder(options))))
+    found = _find(archives.open_run(str(run_folder(options))))
     bundles = {f"{name}{SUFFIX}": _verified(name, *place, policy) for name, place in found.logged.items()}
     keys = {f"{signer.key.sha256}.pub": signer.key.pem.encode("ascii") for signer in policy.signers}
     folder = empty_folder(options.out)

@@ -2,11 +2,11 @@
 
 from argparse import ArgumentParser, Namespace
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.cli.arguments import add_json, read_file
 from airflow_provider_atlas.cli.output import Output
 from airflow_provider_atlas.errors import ConfigError, MalformedError
 from airflow_provider_atlas.signing.keys import SCHEME, PublicKey
+from airflow_provider_atlas.wiring import signers
 
 _EXAMPLE = """\
 examples:
@@ -35,7 +35,7 @@ def configure(parser: ArgumentParser) -> None:
 
 def generate(options: Namespace) -> int:
     """Make a key and show its public half."""
-    key = wiring.make_key(options.out)
+    key = signers.make_key(options.out)
     return _show(key, Output(json=options.json), options.out)
 
 
@@ -48,7 +48,7 @@ def public_key(path: str) -> PublicKey:
     """Return the public key in ``path``, or that of the private key there. Raises ConfigError when there is none."""
     content = read_file(path, "the key")
     if b"PRIVATE KEY" in content:
-        return wiring.public_half(path)
+        return signers.public_half(path)
     try:
         return PublicKey.from_pem(content)
     except MalformedError as error:

@@ -2,7 +2,6 @@
 
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.attest.pending import drain as drain_spool
 from airflow_provider_atlas.cli import log_monitor, log_proof, log_serve, log_witness
 from airflow_provider_atlas.cli.arguments import add_json
@@ -10,6 +9,7 @@ from airflow_provider_atlas.cli.deployment import add_home, settings_of
 from airflow_provider_atlas.cli.log_arguments import add_log, log_key
 from airflow_provider_atlas.cli.output import Output
 from airflow_provider_atlas.encoding import JsonObject
+from airflow_provider_atlas.wiring import logs, workers
 
 _EXAMPLE = """\
 examples:
@@ -58,7 +58,7 @@ def audit(options: Namespace) -> int:
     """Audit a log: exit 0 when all of it is what its checkpoint signs."""
     output = Output(json=options.json)
     with output.progress("Auditing") as progress:
-        checkpoint, tiles = wiring.audit_log(options.log, log_key(options), progress)
+        checkpoint, tiles = logs.audit_log(options.log, log_key(options), progress)
     document: JsonObject = {
         "origin": checkpoint.origin,
         "size": checkpoint.size,
@@ -74,7 +74,7 @@ def audit(options: Namespace) -> int:
 def drain(options: Namespace) -> int:
     """Finish spooled records: exit 0 when none is left behind, 3 when some could not be finished."""
     output = Output(json=options.json)
-    worker = wiring.worker(settings_of(options))
+    worker = workers.worker(settings_of(options))
     done, problems = drain_spool(worker.spool, worker.sealer, worker.archive, at_most=options.at_most)
     left = len(worker.spool.names())
     output.say(f"{done} records were finished, {left} wait")

@@ -2,10 +2,10 @@
 
 from argparse import ArgumentParser, Namespace
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.errors import ConfigError, MalformedError
 from airflow_provider_atlas.tlog.note import VerifierKey
 from airflow_provider_atlas.tlog.policy import WitnessPolicy
+from airflow_provider_atlas.wiring import logs
 
 
 def add_log(parser: ArgumentParser) -> None:
@@ -34,4 +34,4 @@ def verifier_key(text: str) -> VerifierKey:
 
 def witnesses(options: Namespace) -> WitnessPolicy | None:
     """Return the policy that ``--witnesses`` names, or None without one. Raises ConfigError when it is none."""
-    return wiring.read_witness_policy(options.witnesses) if options.witnesses else None
+    return logs.read_witness_policy(options.witnesses) if options.witnesses else None

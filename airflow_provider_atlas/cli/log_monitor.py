@@ -4,7 +4,6 @@ from argparse import ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.cli.arguments import add_json
 from airflow_provider_atlas.cli.log_arguments import add_log, add_witnesses, log_key, witnesses
 from airflow_provider_atlas.cli.output import Output
@@ -12,6 +11,7 @@ from airflow_provider_atlas.encoding import Json
 from airflow_provider_atlas.errors import LogError, MissingError
 from airflow_provider_atlas.tlog.checkpoint import SignedCheckpoint
 from airflow_provider_atlas.tlog.monitor import Alarm, Watch
+from airflow_provider_atlas.wiring import logs
 
 _EXAMPLE = """\
 example, for cron:
@@ -39,7 +39,7 @@ def monitor(options: Namespace) -> int:
     age = None if options.max_age is None else timedelta(seconds=options.max_age)
     watch = Watch(witnesses=witnesses(options), max_age=age)
     try:
-        seen, shown, alarms = wiring.watch_log(options.log, key, watch, options.state, datetime.now(UTC))
+        seen, shown, alarms = logs.watch_log(options.log, key, watch, options.state, datetime.now(UTC))
     except (LogError, MissingError) as error:
         output.say(f"The log cannot be judged: {error}")
         output.document({"status": "unreachable", "detail": str(error)})

@@ -4,7 +4,6 @@ from argparse import ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Sequence
 from pathlib import Path
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.bundle import AttestationBundle, log_entry
 from airflow_provider_atlas.cli.arguments import add_json, read_file, write_file
 from airflow_provider_atlas.cli.keys import public_key
@@ -16,6 +15,7 @@ from airflow_provider_atlas.signing.dsse import Envelope
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint
 from airflow_provider_atlas.tlog.receipt import Receipt
 from airflow_provider_atlas.tlog.trust import TrustedLog
+from airflow_provider_atlas.wiring import logs
 
 _EXAMPLE = """\
 examples:
@@ -52,7 +52,7 @@ def make(options: Namespace) -> int:
         raise ConfigError("expected one entry: --index N, --entry FILE, --envelope FILE or --bundle FILE")
     wanted = options.index if given is None else given
     with output.progress("Looking") as progress:
-        receipt, entry = wiring.make_receipt(options.log, log_key(options), wanted, progress)
+        receipt, entry = logs.make_receipt(options.log, log_key(options), wanted, progress)
     write_file(Path(options.out), receipt.to_bytes())
     if options.entry_out:
         write_file(Path(options.entry_out), entry)

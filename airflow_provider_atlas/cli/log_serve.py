@@ -11,10 +11,10 @@ from argparse import ArgumentParser, Namespace
 from ipaddress import ip_address
 from pathlib import Path
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.cli.deployment import add_home, settings_of
 from airflow_provider_atlas.cli.output import Output
 from airflow_provider_atlas.errors import ConfigError
+from airflow_provider_atlas.wiring import logs
 
 EXAMPLE = """\
 examples:
@@ -52,7 +52,7 @@ def run(options: Namespace) -> int:
 
     _refuse_to_expose(options)
     settings = settings_of(options)
-    app = wiring.log_service(
+    app = logs.log_service(
         settings,
         tokens=Path(options.tokens) if options.tokens else None,
         body=options.max_body,
@@ -71,7 +71,7 @@ def run(options: Namespace) -> int:
     )
     listening = _listen(options.host, options.port)
     address = f"{'https' if options.tls_cert else 'http'}://{_spelled(*listening.getsockname()[:2])}"
-    Output(json=False).say(f"serving {settings.log_origin} at {address}, key {wiring.log_verifier_key(settings)}")
+    Output(json=False).say(f"serving {settings.log_origin} at {address}, key {logs.log_verifier_key(settings)}")
     for name in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them once more when it has stopped in good order
         signal.signal(name, lambda *_: None)
     uvicorn.Server(config).run(sockets=[listening])

@@ -6,12 +6,12 @@ import sys
 from argparse import ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Mapping, Sequence
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.cli.arguments import add_json
 from airflow_provider_atlas.cli.log_arguments import verifier_key
 from airflow_provider_atlas.cli.output import Output
 from airflow_provider_atlas.errors import ConfigError
 from airflow_provider_atlas.tlog.note import VerifierKey
+from airflow_provider_atlas.wiring import logs
 
 _EXAMPLE = """\
 examples:
@@ -49,7 +49,7 @@ def make(options: Namespace) -> int:
     """Make a witness and show its verifier keys."""
     output = Output(json=options.json)
     chosen = [algorithm for algorithm in _ALGORITHMS if algorithm in (options.algorithm or _ALGORITHMS[:1])]
-    keys = wiring.make_witness(options.folder, options.name, chosen)
+    keys = logs.make_witness(options.folder, options.name, chosen)
     output.say(f"A witness was made in {options.folder}. Those who trust it name it so:")
     output.say(*map(str, keys))
     output.document({"folder": options.folder, "vkeys": [str(key) for key in keys]})
@@ -60,7 +60,7 @@ def serve(options: Namespace) -> int:
     """Serve a witness until it is told to stop."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
     output, keys = Output(json=True), _logs(options)
-    server, vkeys = wiring.witness_server(options.folder, keys, _address(options.listen), options.prefix)
+    server, vkeys = logs.witness_server(options.folder, keys, _address(options.listen), options.prefix)
     signal.signal(signal.SIGTERM, _stop)  # as a service manager asks; what is being answered is durable already
     output.say(f"Witness {vkeys[0].name} for {', '.join(keys)}, at port {server.server_port}", *map(str, vkeys))
     try:
@@ -83,7 +83,7 @@ def _stop(*_: object) -> None:
 def _logs(options: Namespace) -> Mapping[str, Sequence[VerifierKey]]:
     keys = [verifier_key(text) for text in options.log]
     if options.logs:
-        keys += [log.key for log in wiring.read_witness_policy(options.logs).logs]
+        keys += [log.key for log in logs.read_witness_policy(options.logs).logs]
     if not keys:
         raise ConfigError("expected a log to cosign: name one with --log, or some with --logs")
     by_origin: dict[str, list[VerifierKey]] = {}

@@ -3,7 +3,6 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.cli.arguments import add_json, read_file, write_file
 from airflow_provider_atlas.cli.deployment import add_home, settings_of
 from airflow_provider_atlas.cli.keys import public_key
@@ -12,6 +11,7 @@ from airflow_provider_atlas.cli.recognition import describe_policy
 from airflow_provider_atlas.errors import ConfigError, MalformedError
 from airflow_provider_atlas.tlog.note import VerifierKey
 from airflow_provider_atlas.verify.policy import Policy, starting_policy
+from airflow_provider_atlas.wiring import runs
 
 _EXAMPLE = """\
 examples:
@@ -68,7 +68,7 @@ def check_policy(options: Namespace) -> int:
 
 def _starting(options: Namespace) -> bytes:
     if not options.key and not options.log_key:
-        return wiring.policy_for(settings_of(options), name=options.name)
+        return runs.policy_for(settings_of(options), name=options.name)
     if not options.key or not options.log_key:
         raise ConfigError("a policy trusts at least one key and one log: name both with --key FILE and --log-key VKEY")
     try:

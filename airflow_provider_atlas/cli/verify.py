@@ -3,7 +3,6 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.cli.arguments import add_json, add_run, moment, read_file, run_folder
 from airflow_provider_atlas.cli.output import Output
 from airflow_provider_atlas.errors import ConfigError
@@ -11,6 +10,7 @@ from airflow_provider_atlas.report import html
 from airflow_provider_atlas.report.terminal import print_report
 from airflow_provider_atlas.verify.policy import Policy
 from airflow_provider_atlas.verify.report import VerificationReport
+from airflow_provider_atlas.wiring import archives, runs
 
 _EXAMPLE = """\
 examples:
@@ -60,6 +60,6 @@ def _judged(options: Namespace) -> VerificationReport:
     if options.policy is None:
         raise ConfigError("name whom you trust with --policy FILE; `atlas policy init` writes a policy to start from")
     policy = Policy.parse(read_file(options.policy, "the policy"))
-    run = wiring.open_run(str(run_folder(options)))
+    run = archives.open_run(str(run_folder(options)))
     wanted = tuple(options.run_name) if options.archive is not None else None
-    return wiring.verify_run_folder(run, policy, at=moment(options.at), wanted=wanted)
+    return runs.verify_run_folder(run, policy, at=moment(options.at), wanted=wanted)

@@ -7,6 +7,7 @@ See: ``docs/format.md`` §5.
 """
 
 import hashlib
+import hmac
 from dataclasses import dataclass
 
 from airflow_provider_atlas.encoding import Fields, Json, JsonObject, canonical_json, parse_hex
@@ -62,3 +63,12 @@ class Binding:
     def report_data(self) -> bytes:
         """Return the 64 bytes that a quote must carry to commit to this binding."""
         return hashlib.sha512(_DOMAIN + canonical_json(self.to_json())).digest()
+
+
+def is_committed(report_data: bytes, claimed: bytes) -> bool:
+    """Whether evidence that claims to commit to ``claimed`` commits to ``report_data`` (64 bytes).
+
+    Where a TPM holds no more, it is the SHA-256 of the 64 bytes. Compared in constant time.
+    """
+    wanted = hashlib.sha256(report_data).digest() if len(claimed) == hashlib.sha256().digest_size else report_data
+    return hmac.compare_digest(claimed, wanted)

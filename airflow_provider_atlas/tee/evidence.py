@@ -6,13 +6,17 @@ See: RFC 9334 (RATS architecture), for the words.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from airflow_provider_atlas.encoding import JsonObject
-
 TDX_QUOTE = "application/vnd.intel.tdx.quote"
 """Media type of a raw Intel TDX quote."""
 
+SNP_REPORT = "application/vnd.amd.sev-snp.report"
+"""Media type of a raw AMD SEV-SNP attestation report, 1184 bytes."""
+
 DCAP_COLLATERAL = "application/vnd.intel.dcap.collateral+json"
 """Media type of DCAP collateral, as the JSON object that ``dcap-qvl`` reads."""
+
+Fact = str | int | bool
+"""What evidence says of one thing: hex and names as text, versions and vectors of bits as numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,17 +46,19 @@ class Evidence:
 class Claims:
     """What genuine evidence says, after its signatures were verified up to ``root_sha256``.
 
-    ``report_data`` is what the quote commits to (64 bytes for TDX). ``measurements`` maps a register's name to its
-    value in lower-case hex. ``development`` is true when the root is not a silicon vendor's: nothing follows then
-    about any hardware. ``details`` holds the rest, for people.
+    ``report_data`` is what the quote commits to: 64 bytes, or the SHA-256 of those 64 where a TPM holds no more
+    (``binding.is_committed``). ``measurements`` maps a register's name to its value in lower-case hex. ``tcb_status``
+    is the vendor's own word on the platform's firmware, None where a vendor has none. ``development`` is true when the
+    root is not a silicon vendor's: nothing follows then about any hardware. ``facts`` holds the rest by name, each as a
+    policy may ask of it; an identifier of one machine is in it as its SHA-256 alone.
     """
 
     tee: str
     report_data: bytes
     measurements: Mapping[str, str]
-    tcb_status: str
+    tcb_status: str | None
     advisory_ids: Sequence[str]
     debug: bool
     root_sha256: str
     development: bool
-    details: JsonObject = field(default_factory=dict)
+    facts: Mapping[str, Fact] = field(default_factory=dict)

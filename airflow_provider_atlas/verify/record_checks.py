@@ -3,7 +3,6 @@
 VerificationError and MalformedError are a no; MissingError is no answer. Nothing here reads a clock or a network.
 """
 
-import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,6 +24,7 @@ from airflow_provider_atlas.intoto.start import is_start_of
 from airflow_provider_atlas.intoto.statement import PAYLOAD_TYPE, Statement
 from airflow_provider_atlas.tee.appraisal import appraise
 from airflow_provider_atlas.tee.attester import EvidenceVerifier
+from airflow_provider_atlas.tee.binding import is_committed
 from airflow_provider_atlas.tee.evidence import Claims
 from airflow_provider_atlas.verify.policy import Policy
 
@@ -101,7 +101,7 @@ def check_binding(bundle: AttestationBundle, link: Link, claims: Claims) -> None
         raise MissingError("no evidence to bind")
     binding = bound.binding
     payload_sha256 = parse_hex(sha256_hex(bundle.envelopes["link"].payload), 32)
-    if not hmac.compare_digest(claims.report_data, binding.report_data()):
+    if not is_committed(binding.report_data(), claims.report_data):
         raise BindingError("expected a quote whose report data is the digest of its binding")
     if binding.statement != payload_sha256 or binding.key != parse_hex(bundle.public_key.sha256, 32):
         raise BindingError("expected a quote for this link and this key")

@@ -56,7 +56,7 @@ class TeeResult:
     tee: str
     provider: str
     assurance: str
-    tcb_status: str
+    tcb_status: str | None
     root_sha256: str
     measurements: JsonObject
 

@@ -11,8 +11,8 @@ import joblib
 import jsonschema
 import pytest
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.verify.records import load_run
+from airflow_provider_atlas.wiring import archives
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,7 +33,7 @@ def demo(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def records(demo):
-    return {record.link.name: record for record in load_run(wiring.open_run(demo[1]["run"])).records}
+    return {record.link.name: record for record in load_run(archives.open_run(demo[1]["run"])).records}
 
 
 def test_the_run_passed_and_its_tampered_copy_was_refused_at_the_signature(demo):

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.settings import Settings
 from airflow_provider_atlas.verify.policy import Policy
 from airflow_provider_atlas.verify.records import load_run
+from airflow_provider_atlas.wiring import archives, runs
 from tests.support.attested_run import outcome_of
 from tests.support.cluster import Cluster
 
@@ -25,7 +25,7 @@ def test_every_task_of_a_scheduled_run_is_attested_and_the_run_verifies(tmp_path
         "policy": str(tmp_path / "policy.yaml"),
     }
     settings = Settings.parse(section, home="")
-    (tmp_path / "policy.yaml").write_bytes(wiring.policy_for(settings, name="cluster"))
+    (tmp_path / "policy.yaml").write_bytes(runs.policy_for(settings, name="cluster"))
     environment = {f"AIRFLOW__ATLAS__{key.upper()}": value for key, value in section.items()}
     with Cluster(tmp_path / "airflow", DAGS, environment) as cluster:
         run_id, state = cluster.run("atlas_ml_pipeline")
@@ -37,13 +37,13 @@ def test_every_task_of_a_scheduled_run_is_attested_and_the_run_verifies(tmp_path
     assert state == "success", (instances, told)
     assert {state for _, _, state in instances} == {"success"}
 
-    archive = wiring.open_archive(f"{tmp_path}/atlas/archive")
+    archive = archives.open_archive(f"{tmp_path}/atlas/archive")
     policy = Policy.parse((tmp_path / "policy.yaml").read_bytes())
-    report = wiring.verify_archive(archive, "atlas_ml_pipeline", run_id, policy, at=datetime.now(UTC))
+    report = runs.verify_archive(archive, "atlas_ml_pipeline", run_id, policy, at=datetime.now(UTC))
     assert outcome_of(report) == {}, [check.detail for check in report.failures]
     assert report.verdict == "passed"
     assert {(record.step) for record in report.records} == {
         task_id if map_index == -1 else f"{task_id}[{map_index}]" for task_id, map_index, _ in instances
     }
-    run = wiring.open_run(f"{tmp_path}/atlas/archive/atlas_ml_pipeline/{run_id}")
+    run = archives.open_run(f"{tmp_path}/atlas/archive/atlas_ml_pipeline/{run_id}")
     assert all("start" in record.bundle.envelopes for record in load_run(run).records)

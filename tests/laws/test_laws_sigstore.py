@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.encoding import canonical_json
 from airflow_provider_atlas.errors import MalformedError
 from airflow_provider_atlas.sigstore.bundle import SigstoreBundle
 from airflow_provider_atlas.sigstore.trusted_root import TrustedRoot
 from airflow_provider_atlas.tlog.note import VerifierKey
 from airflow_provider_atlas.tlog.trust import TrustedLog
+from airflow_provider_atlas.wiring import logs
 from tests.support.attested_run import AttestedRun
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="+", exclude_categories=("C", "Z")), min_size=1)
@@ -22,7 +22,7 @@ KEYS = st.builds(VerifierKey, name=NAMES, public_key=st.binary(min_size=32, max_
 @pytest.fixture(scope="module")
 def contents(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     run = AttestedRun(tmp_path_factory.mktemp("run")).complete()
-    log = TrustedLog(origin=run.settings.log_origin, key=wiring.log_verifier_key(run.settings))
+    log = TrustedLog(origin=run.settings.log_origin, key=logs.log_verifier_key(run.settings))
     return [
         SigstoreBundle.of(envelope, bundle.public_key, bundle.receipts[role], log).to_bytes()
         for _, bundle in run.records.values()

@@ -11,7 +11,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tlog_scales import backend, reader, signing, tiles
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.cli.main import main
 from airflow_provider_atlas.errors import ConfigError, LogError
 from airflow_provider_atlas.settings import Settings
@@ -24,6 +23,7 @@ from airflow_provider_atlas.tlog.commit import Commit
 from airflow_provider_atlas.tlog.edge import Edge
 from airflow_provider_atlas.tlog.growth import Growth
 from airflow_provider_atlas.tlog.merkle import leaf_hash
+from airflow_provider_atlas.wiring import logs
 from tests.support.logs import KEY, ORIGIN, SIGNING_KEY, entries, entry, open_log
 from tests.support.postgres_server import PostgresServer
 from tests.support.s3_server import S3Server
@@ -318,9 +318,9 @@ def test_setting_names_such_a_log_and_the_command_audits_it(
     log_key.create(tmp_path / "log.pem")
     section = {"log": uri, "log_origin": ORIGIN, "log_signer": f"file:{tmp_path}/log.pem"}
     settings = Settings.parse(section, home=str(tmp_path / "home"))
-    wiring.transparency_log(settings).append(entries(0, 3))
+    logs.transparency_log(settings).append(entries(0, 3))
     assert len(list((tmp_path / "home" / "seen").iterdir())) == 2  # what was seen, and its lock
-    vkey = str(wiring.log_verifier_key(settings))
+    vkey = str(logs.log_verifier_key(settings))
     assert main(["log", "audit", uri, "--key", vkey, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["size"] == 3
     assert main(["log", "audit", uri, "--key", str(KEY)]) == 1
@@ -345,7 +345,7 @@ def test_entry_of_such_a_log_is_proved_and_the_log_is_watched(
 
 def test_setting_without_a_key_is_refused(uri: str, tmp_path: Path):
     with pytest.raises(ConfigError, match="log_signer"):
-        wiring.transparency_log(Settings.parse({"log": uri}, home=str(tmp_path)))
+        logs.transparency_log(Settings.parse({"log": uri}, home=str(tmp_path)))
 
 
 def test_what_a_log_publishes_is_cached_for_ever_but_for_its_checkpoint(s3: S3Server, tmp_path: Path):

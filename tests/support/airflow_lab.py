@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.artifacts.archive import record_path, run_path
 from airflow_provider_atlas.bundle import AttestationBundle
 from airflow_provider_atlas.intoto.link import Link
@@ -24,6 +23,7 @@ from airflow_provider_atlas.intoto.task_run import step_name
 from airflow_provider_atlas.settings import Settings
 from airflow_provider_atlas.verify.policy import Policy
 from airflow_provider_atlas.verify.report import VerificationReport
+from airflow_provider_atlas.wiring import archives, runs
 
 _HEAD = """
 from airflow.sdk import DAG, Asset, AssetAlias, Param, task, task_group
@@ -94,11 +94,11 @@ class LabRun:
 
     def verify(self) -> VerificationReport:
         """Verify the run by a policy that trusts this lab's key and log."""
-        return wiring.verify_archive(
-            wiring.open_archive(str(self.lab.home / "archive")),
+        return runs.verify_archive(
+            archives.open_archive(str(self.lab.home / "archive")),
             self.dag_id,
             self.run_id,
-            Policy.parse(wiring.policy_for(self.lab.settings, name="lab")),
+            Policy.parse(runs.policy_for(self.lab.settings, name="lab")),
             at=datetime.now(UTC),
         )
 
@@ -129,7 +129,7 @@ class Lab:
         """Write a policy that trusts this lab; return its path."""
         path = self.home / "policy.yaml"
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(wiring.policy_for(self.settings, name="lab"))
+        path.write_bytes(runs.policy_for(self.settings, name="lab"))
         return str(path)
 
     def run(self, body: str, *, conf: Mapping[str, object] | None = None, **options: str) -> LabRun:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.artifacts.archive import MANIFEST, run_path
 from airflow_provider_atlas.artifacts.uri import artifact_uri
 from airflow_provider_atlas.attest.execution import (
@@ -34,6 +33,7 @@ from airflow_provider_atlas.settings import Settings
 from airflow_provider_atlas.verify.policy import Policy
 from airflow_provider_atlas.verify.report import VerificationReport
 from airflow_provider_atlas.verify.run import Gate
+from airflow_provider_atlas.wiring import runs, workers
 from tests.support.time_stamping import Authority
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -64,7 +64,7 @@ class AttestedRun:
         self.settings = Settings.parse(
             {"deployment": DEPLOYMENT, "attester": attester or f"simulated:{folder}/tee", **section}, home=str(folder)
         )
-        self.worker = wiring.worker(self.settings)
+        self.worker = workers.worker(self.settings)
         self.records: dict[str, tuple[Link, AttestationBundle]] = {}
         self.pipeline = PIPELINE
         self.clock = NOW
@@ -189,13 +189,13 @@ class AttestedRun:
 
     def policy_document(self) -> bytes:
         """A policy that trusts this run's key, log and simulator, and nothing else."""
-        return wiring.policy_for(self.settings, name="tests")
+        return runs.policy_for(self.settings, name="tests")
 
     def verify(
         self, policy: bytes | None = None, *, gate: Gate | None = None, at: datetime | None = None
     ) -> VerificationReport:
         """Verify this run, with its own policy or another."""
-        return wiring.verify_archive(
+        return runs.verify_archive(
             self.worker.archive,
             DAG_ID,
             self.run_id,

@@ -11,7 +11,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.artifacts.archive import MANIFEST, record_path, run_path
 from airflow_provider_atlas.artifacts.manifest import Manifest, ManifestEntry
 from airflow_provider_atlas.artifacts.store import Artifact
@@ -37,6 +36,7 @@ from airflow_provider_atlas.intoto.run_manifest import ManifestInstance, RunMani
 from airflow_provider_atlas.intoto.task_run import UNMAPPED, TaskRun
 from airflow_provider_atlas.settings import Settings
 from airflow_provider_atlas.verify.policy import Policy
+from airflow_provider_atlas.wiring import runs, workers
 from tests.support.time_stamping import Authority
 
 DEPLOYMENT, DAG_ID, RUN_ID = "production", "churn", "manual__2026-11-24T12:00:00+00:00"
@@ -87,7 +87,7 @@ class _Run:
             },
             home=str(home),
         )
-        self.worker = wiring.worker(self.settings)
+        self.worker = workers.worker(self.settings)
         self.authority = Authority()
         self.authority.clock = lambda: self.clock
         self.archive, self.sealer = self.worker.archive, replace(self.worker.sealer, authority=self.authority)
@@ -217,10 +217,10 @@ def make(folder: Path) -> None:
         trained = Recorded(inputs={}, outputs={model: store.describe(model)}, outcome=outcome, unmeasured=[scratch])
         run.record("train", [train], trained, map_index=0, start=True)
         run.end()
-        policy = wiring.policy_for(run.settings, name="an example")
+        policy = runs.policy_for(run.settings, name="an example")
     (folder / "policy.yaml").write_bytes(policy)
     (folder / "authority.pem").write_bytes(run.authority.pem)
-    report = wiring.verify_archive(run.archive, DAG_ID, RUN_ID, Policy.parse(policy), at=JUDGED)
+    report = runs.verify_archive(run.archive, DAG_ID, RUN_ID, Policy.parse(policy), at=JUDGED)
     (folder / "report.json").write_bytes(report.to_bytes())
 
 

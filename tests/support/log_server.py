@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any, Self
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.settings import Settings
 from airflow_provider_atlas.tlog.log import TransparencyLog
 from airflow_provider_atlas.tlog.note import VerifierKey
+from airflow_provider_atlas.wiring import logs
 
 _PROGRAM = "import sys; from airflow_provider_atlas.cli.main import main; sys.exit(main())"
 _ROOT = Path(__file__).parents[2]
@@ -74,4 +74,4 @@ class LogServer:
 def remote_log(url: str, vkey: str, home: Path, **section: Any) -> TransparencyLog:
     """Return the client of the log at ``url`` whose checkpoints ``vkey`` verifies."""
     named = {"log": f"rekor-v2:{url}", "log_key": vkey, **section}
-    return wiring.transparency_log(Settings.parse(named, home=str(home)))
+    return logs.transparency_log(Settings.parse(named, home=str(home)))

@@ -378,7 +378,7 @@ def test_a_token_that_is_none_is_a_mistake(tmp_path, content):
 
 
 def test_a_key_for_a_log_of_ones_own_is_a_mistake(tmp_path):
-    from airflow_provider_atlas import wiring
+    from airflow_provider_atlas.wiring import logs
 
     with pytest.raises(ConfigError, match="log_signer"):
-        wiring.transparency_log(Settings.parse({"log_key": str(KEY)}, home=str(tmp_path)))
+        logs.transparency_log(Settings.parse({"log_key": str(KEY)}, home=str(tmp_path)))

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.bundle import AttestationBundle
 from airflow_provider_atlas.errors import ConfigError
 from airflow_provider_atlas.settings import Settings
@@ -24,6 +23,7 @@ from airflow_provider_atlas.tlog.policy import WitnessPolicy
 from airflow_provider_atlas.tlog.receipt import Receipt
 from airflow_provider_atlas.verify.policy import Policy
 from airflow_provider_atlas.verify.report import VerificationReport
+from airflow_provider_atlas.wiring import logs, workers
 from tests.support.attested_run import AttestedRun, outcome_of
 from tests.support.witness_servers import serving
 from tests.support.witnesses import cosigned_by, ed25519
@@ -36,7 +36,7 @@ class WitnessedRun(AttestedRun):
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         super().__init__(folder)
-        key = wiring.log_verifier_key(self.settings)
+        key = logs.log_verifier_key(self.settings)
         lines = []
         for name, algorithms in (("one", ["ed25519"]), ("two", ["ml-dsa-44"])):
             (vkey,) = witness_folder.create(folder / name, f"{name}.example", algorithms)
@@ -50,7 +50,7 @@ class WitnessedRun(AttestedRun):
             "log_witnesses": str(folder / "witnesses"),
         }
         self.settings = Settings.parse(section, home=str(folder))
-        self.worker = wiring.worker(self.settings)
+        self.worker = workers.worker(self.settings)
 
     def policy_of(self, witnesses: str | None) -> bytes:
         document = yaml.safe_load(self.policy_document())
@@ -169,7 +169,7 @@ def test_a_second_history_of_the_log_convinces_nobody(run: WitnessedRun, tmp_pat
     # The operator has the log's key and the worker's, makes the same records in a log of its own, and its witnesses
     # have seen another tree: it must present them without cosignatures.
     section = {"deployment": run.settings.deployment, "log": f"posix:{tmp_path}/second"}
-    second = wiring.transparency_log(Settings.parse(section, home=str(run.folder)))
+    second = logs.transparency_log(Settings.parse(section, home=str(run.folder)))
     path = run.run_folder / "tasks" / "ingest" / "1.bundle.json"
     bundle = AttestationBundle.parse(path.read_bytes())
     sealer = replace(run.worker.sealer, log=second)
@@ -180,7 +180,7 @@ def test_a_second_history_of_the_log_convinces_nobody(run: WitnessedRun, tmp_pat
 
 
 def test_a_witness_with_the_logs_own_key_is_no_witness(run: WitnessedRun):
-    key = wiring.log_verifier_key(run.settings)
+    key = logs.log_verifier_key(run.settings)
     own = VerifierKey(name="own.example", public_key=key.public_key, kind=4)
     with pytest.raises(ConfigError, match="own key"):
         Policy.parse(run.policy_of(f"witness own {own}\nquorum own\n"))
@@ -193,7 +193,7 @@ def test_witnesses_that_are_no_policy_are_a_mistake(run: WitnessedRun, witnesses
 
 
 def test_witnesses_of_another_log_are_a_mistake(run: WitnessedRun):
-    key = wiring.log_verifier_key(run.settings)
+    key = logs.log_verifier_key(run.settings)
     assert Policy.parse(run.policy_of(f"log {key}\n{run.witnesses}")).is_witnessed
     other = VerifierKey(name="other.example", public_key=key.public_key)
     with pytest.raises(ConfigError, match="log lines"):

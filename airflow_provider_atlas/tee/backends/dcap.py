@@ -6,13 +6,13 @@ by anything but a TCB signing key.
 See: Intel TDX DCAP Quoting Library API; RFC 9334 §4 (Verifier).
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import cast
 
-from airflow_provider_atlas.encoding import Fields, JsonObject, parse_json, sha256_hex
+from airflow_provider_atlas.encoding import Fields, parse_json, sha256_hex
 from airflow_provider_atlas.errors import MalformedError, MissingError, SignatureError
-from airflow_provider_atlas.tee.evidence import DCAP_COLLATERAL, TDX_QUOTE, Claims, Evidence
+from airflow_provider_atlas.tee.evidence import DCAP_COLLATERAL, TDX_QUOTE, Claims, Evidence, Fact
 from airflow_provider_atlas.tee.tdx.certification import PckChain
 from airflow_provider_atlas.tee.tdx.collateral import Collateral
 from airflow_provider_atlas.tee.tdx.intel import INTEL_ROOT_SHA256
@@ -140,7 +140,7 @@ def _claims(quote: TdxQuote, told: Fields) -> Claims:
         debug=report.debug,
         root_sha256=chain.root_sha256,
         development=chain.root_sha256 != INTEL_ROOT_SHA256,
-        details={
+        facts={
             "quote_version": quote.version,
             "tee_tcb_svn": report.tee_tcb_svn.hex(),
             "mrsignerseam": report.mrsignerseam.hex(),
@@ -155,7 +155,7 @@ def _claims(quote: TdxQuote, told: Fields) -> Claims:
     )
 
 
-def _platform(pck: Fields) -> JsonObject:
+def _platform(pck: Fields) -> Mapping[str, Fact]:
     # The PPID names one machine for ever, so only its hash may be published.
     return {
         "fmspc": _octets(pck, "fmspc").hex(),

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from airflow_provider_atlas.encoding import b64decode, b64encode, sha256_hex
 from airflow_provider_atlas.errors import MalformedError
-from airflow_provider_atlas.tee.tdx.octets import Octets
+from airflow_provider_atlas.tee.octets import Octets
 
 _BEGIN = "-----BEGIN CERTIFICATE-----\n"
 _END = "-----END CERTIFICATE-----\n"

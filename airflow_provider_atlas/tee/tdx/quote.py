@@ -16,8 +16,8 @@ See: Intel TDX DCAP Quoting Library API, appendix A.3 (version 4) and A.4 (versi
 from dataclasses import dataclass
 
 from airflow_provider_atlas.errors import MalformedError
+from airflow_provider_atlas.tee.octets import Octets
 from airflow_provider_atlas.tee.tdx.certification import Certification
-from airflow_provider_atlas.tee.tdx.octets import Octets
 from airflow_provider_atlas.tee.tdx.report import TD_REPORT_15_SIZE, TD_REPORT_SIZE, TdReport
 
 _MAX_SIZE = 32 * 1024  # TSM_REPORT_OUTBLOB_MAX of Linux: no guest can obtain a longer one

@@ -11,7 +11,7 @@ See: Intel TDX DCAP Quoting Library API, appendix A.3 (TD quote body); Intel TDX
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from airflow_provider_atlas.tee.tdx.octets import Octets
+from airflow_provider_atlas.tee.octets import Octets
 
 _SIZE = {
     "tee_tcb_svn": 16,

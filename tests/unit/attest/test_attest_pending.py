@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.artifacts.archive import record_path
 from airflow_provider_atlas.attest.pending import Attachments, PendingRecord, UnfinishedError, complete, drain
 from airflow_provider_atlas.bundle import AttestationBundle
 from airflow_provider_atlas.errors import AttesterError, MalformedError, TimestampError
 from airflow_provider_atlas.intoto.link import Link
 from airflow_provider_atlas.settings import Settings
+from airflow_provider_atlas.wiring import workers
 from tests.support.attested_run import DAG_ID, PIPELINE, RUN_ID, AttestedRun
 from tests.support.time_stamping import Authority
 
@@ -114,14 +114,14 @@ def test_records_that_can_never_be_finished_let_others_pass(pending: PendingReco
     assert drain(run.worker.spool, run.worker.sealer, run.worker.archive, at_most=3)[0] == 1
 
 
-def _archive_in_the_way(run: AttestedRun) -> wiring.Worker:
+def _archive_in_the_way(run: AttestedRun) -> workers.Worker:
     """The run's worker, but with an archive that cannot keep anything."""
     (run.folder / "full").write_text("a file where the archive should be")
     settings = Settings.parse(
         {"deployment": "tests", "attester": f"simulated:{run.folder}/tee", "archive": f"file:{run.folder}/full"},
         home=str(run.folder),
     )
-    return wiring.worker(settings)
+    return workers.worker(settings)
 
 
 def test_without_its_authority_a_record_waits_in_the_log_and_is_stamped_from_there(

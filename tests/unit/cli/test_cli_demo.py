@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.cli.demo_airflow import AirflowFailedError, _finish
 from airflow_provider_atlas.cli.demo_folder import DAG_ID, DemoFolder, pipeline_folder
 from airflow_provider_atlas.cli.demo_tampering import tamper
 from airflow_provider_atlas.errors import ConfigError, MissingError
 from airflow_provider_atlas.verify.policy import Policy
+from airflow_provider_atlas.wiring import archives, runs
 from tests.support.attested_run import AttestedRun, outcome_of
 
 
@@ -123,7 +123,7 @@ def test_one_byte_of_a_digest_that_was_handed_on_is_changed_and_refused_by_its_s
 
 def _verified(attested, run):
     policy = Policy.parse(attested.policy_document())
-    return wiring.verify_run_folder(wiring.open_run(str(run)), policy, at=datetime.now(UTC))
+    return runs.verify_run_folder(archives.open_run(str(run)), policy, at=datetime.now(UTC))
 
 
 def test_a_run_that_hands_nothing_on_cannot_be_tampered_with(tmp_path):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.settings import Settings
+from airflow_provider_atlas.wiring import archives
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_what_is_wrong_is_said_of_its_part(atlas, machine, monkeypatch, setting,
 
 
 def test_records_that_wait_are_a_problem(atlas, tmp_path):
-    wiring.spool(Settings.parse({}, home=str(tmp_path))).put("one", b"record")
+    archives.spool(Settings.parse({}, home=str(tmp_path))).put("one", b"record")
     answer = atlas("doctor", "--home", tmp_path)
     assert answer.code == 2
     assert "1 records wait" in answer.out

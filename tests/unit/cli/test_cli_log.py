@@ -4,14 +4,14 @@ import shutil
 
 import pytest
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.attest.pending import Attachments, PendingRecord
+from airflow_provider_atlas.wiring import logs
 from tests.support.attested_run import PIPELINE, AttestedRun
 
 
 @pytest.fixture
 def vkey(attested):
-    return str(wiring.log_verifier_key(attested.settings))
+    return str(logs.log_verifier_key(attested.settings))
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_an_entry_that_was_changed_is_noticed(atlas, log, vkey):
 
 def test_a_log_of_another_key_is_refused(atlas, log, tmp_path):
     stranger = AttestedRun(tmp_path / "stranger")
-    answer = atlas("log", "audit", log, "--key", wiring.log_verifier_key(stranger.settings))
+    answer = atlas("log", "audit", log, "--key", logs.log_verifier_key(stranger.settings))
     assert answer.code == 1
 
 

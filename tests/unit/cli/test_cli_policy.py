@@ -2,8 +2,8 @@
 
 import pytest
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.verify.policy import Policy
+from airflow_provider_atlas.wiring import logs
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def key(atlas, tmp_path):
 
 @pytest.fixture
 def vkey(attested):
-    return str(wiring.log_verifier_key(attested.settings))
+    return str(logs.log_verifier_key(attested.settings))
 
 
 def test_a_policy_of_named_keys_trusts_these_alone(atlas, key, vkey, tmp_path):

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.artifacts.manifest import Manifest
 from airflow_provider_atlas.attest.execution import commitment
 from airflow_provider_atlas.bundle import AttestationBundle, log_entry
@@ -23,6 +22,7 @@ from airflow_provider_atlas.tlog.hashedrekord import HashedRekord
 from airflow_provider_atlas.tlog.timestamp import TrustedAuthority
 from airflow_provider_atlas.verify.policy import Policy
 from airflow_provider_atlas.verify.questions import QUESTIONS
+from airflow_provider_atlas.wiring import archives, runs
 
 ROOT = Path(__file__).parents[3]
 VECTOR = ROOT / "tests" / "vectors" / "format-v1"
@@ -80,8 +80,8 @@ def _excerpt(report):
 
 
 def verified():
-    run = wiring.open_run(str(RUN))
-    return wiring.verify_run_folder(run, policy(), at=parse_time("2026-11-24T13:00:00.000000Z"))
+    run = archives.open_run(str(RUN))
+    return runs.verify_run_folder(run, policy(), at=parse_time("2026-11-24T13:00:00.000000Z"))
 
 
 def abridges(shown, value) -> bool:

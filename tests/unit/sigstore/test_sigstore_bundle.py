@@ -27,9 +27,9 @@ def record(run):
 
 @pytest.fixture(scope="module")
 def log(run):
-    from airflow_provider_atlas import wiring
+    from airflow_provider_atlas.wiring import logs
 
-    return TrustedLog(origin=run.settings.log_origin, key=wiring.log_verifier_key(run.settings))
+    return TrustedLog(origin=run.settings.log_origin, key=logs.log_verifier_key(run.settings))
 
 
 @pytest.fixture(scope="module")

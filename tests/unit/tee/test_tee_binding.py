@@ -7,7 +7,7 @@ import pytest
 
 from airflow_provider_atlas.errors import MalformedError
 from airflow_provider_atlas.intoto.beacon import Beacon
-from airflow_provider_atlas.tee.binding import Binding
+from airflow_provider_atlas.tee.binding import Binding, is_committed
 
 BEACON = Beacon(origin="log.example/atlas", size=7, root=b"\4" * 32)
 BINDING = Binding(purpose="task", statement=b"\1" * 32, key=b"\2" * 32, nonce=b"\3" * 16, beacon=BEACON)
@@ -69,3 +69,16 @@ def test_another_preimage_is_refused(change: dict[str, object]):
 def test_what_is_no_object_is_refused():
     with pytest.raises(MalformedError):
         Binding.parse([])
+
+
+def test_evidence_commits_to_the_report_data_itself_or_where_it_is_short_to_its_digest():
+    report_data = BINDING.report_data()
+    assert is_committed(report_data, report_data)
+    assert is_committed(report_data, hashlib.sha256(report_data).digest())
+
+
+@pytest.mark.parametrize(
+    "claimed", [b"", bytes(32), bytes(64), BINDING.report_data()[:32], BINDING.report_data() + b"\0"]
+)
+def test_evidence_that_commits_to_anything_else_is_refused(claimed: bytes):
+    assert not is_committed(BINDING.report_data(), claimed)

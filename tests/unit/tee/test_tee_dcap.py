@@ -94,11 +94,11 @@ def test_the_claims_are_what_the_quote_commits_to_and_measures(vendor: Vendor):
 
 def test_the_details_tell_the_platform_by_hash_alone(vendor: Vendor):
     claims = vendor.verify(vendor.guest())
-    assert claims.details["fmspc"] == "a71a50000000"
-    assert claims.details["td_attributes"] == "0000001000000000"
-    assert claims.details["tcb_evaluation_data_number"] == 1
-    assert "ppid" not in claims.details
-    assert len(str(claims.details["ppid_sha256"])) == 64
+    assert claims.facts["fmspc"] == "a71a50000000"
+    assert claims.facts["td_attributes"] == "0000001000000000"
+    assert claims.facts["tcb_evaluation_data_number"] == 1
+    assert "ppid" not in claims.facts
+    assert len(str(claims.facts["ppid_sha256"])) == 64
 
 
 def test_an_old_platform_is_told_by_its_tcb_status():
@@ -111,7 +111,7 @@ def test_a_quote_of_version_5_and_tdx_1_5_is_genuine_too(vendor: Vendor):
     td15 = Td15(tee_tcb_svn2=GUEST.tee_tcb_svn, mrservicetd=bytes(48))
     newer = replace(vendor.platform, pattern=replace(vendor.platform.pattern, version=5))
     quote = newer.quote(replace(GUEST, report_data=REPORT_DATA, td15=td15))
-    assert vendor.verify(vendor.evidence(quote.to_bytes())).details["quote_version"] == 5
+    assert vendor.verify(vendor.evidence(quote.to_bytes())).facts["quote_version"] == 5
 
 
 def test_a_root_is_accepted_by_its_digest_and_no_other(vendor: Vendor):

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_atlas import wiring
 from airflow_provider_atlas.errors import ConfigError
 from airflow_provider_atlas.settings import Settings
 from airflow_provider_atlas.tlog.backends.object_bucket import Bucket
 from airflow_provider_atlas.tlog.backends.postgres import Database
 from airflow_provider_atlas.tlog.backends.sources import open_source
+from airflow_provider_atlas.wiring import logs
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_password_in_the_name_of_a_database_is_refused_and_not_told(uri: str):
 def test_setting_of_another_kind_of_log_is_refused(uri: str, setting: str, value: str, tmp_path: Path):
     settings = Settings.parse({"log": uri, setting: value}, home=str(tmp_path))
     with pytest.raises(ConfigError, match=f"{setting} is for"):
-        wiring.transparency_log(settings)
+        logs.transparency_log(settings)
 
 
 def test_place_of_a_bucket_is_told_without_its_options():

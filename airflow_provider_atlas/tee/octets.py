@@ -1,4 +1,4 @@
-"""A reader of little-endian structures, as Intel lays them out: every octet is taken once, and none is left."""
+"""A reader of little-endian structures, as Intel and AMD lay them out: every octet is taken once, and none is left."""
 
 from airflow_provider_atlas.errors import MalformedError
 

@@ -1,0 +1,54 @@
+"""Archives of runs, and what judges them."""
+
+from datetime import datetime
+
+from airflow_provider_atlas.artifacts.archive import Archive, RunFolder, run_path
+from airflow_provider_atlas.settings import Settings
+from airflow_provider_atlas.tlog.policy import WitnessPolicy
+from airflow_provider_atlas.verify.policy import Policy, starting_policy
+from airflow_provider_atlas.verify.record_checks import Judge
+from airflow_provider_atlas.verify.records import load_run
+from airflow_provider_atlas.verify.report import VerificationReport
+from airflow_provider_atlas.verify.run import Gate, verify_run
+from airflow_provider_atlas.wiring import archives, logs, signers, tees
+
+
+def verify_run_folder(
+    run: Archive, policy: Policy, *, at: datetime, gate: Gate | None = None, wanted: tuple[str, str] | None = None
+) -> VerificationReport:
+    """Return the report on the run whose folder ``run`` is rooted at, by ``policy`` at the moment ``at``.
+
+    Raises MissingError when there is no run in it, ArchiveError when it cannot be read.
+    """
+    judge = Judge(policy=policy, verifiers=tees.evidence_verifiers(), at=at)
+    return verify_run(load_run(run, wanted), judge, store=archives.artifact_store(), gate=gate)
+
+
+def verify_archive(
+    archive: Archive, dag_id: str, run_id: str, policy: Policy, *, at: datetime, gate: Gate | None = None
+) -> VerificationReport:
+    """Return the report on a run of ``archive``: see ``verify_run_folder``."""
+    run = RunFolder(archive, run_path(dag_id, run_id))
+    return verify_run_folder(run, policy, at=at, gate=gate, wanted=(dag_id, run_id))
+
+
+def policy_for(settings: Settings, *, name: str) -> bytes:
+    """Return a policy (YAML) that trusts what ``settings`` attest with, made now where it is made at first use.
+
+    With a simulated TEE it accepts that simulator's own root, by name. Start records are asked for in ``enforce``, and
+    witnesses where the log publishes nothing without them.
+    """
+    return starting_policy(
+        name=name,
+        signers={settings.deployment: signers.signer(settings).public_key},
+        logs={settings.log_origin: logs.log_verifier_key(settings)},
+        witnesses=_demanded_witnesses(settings),
+        tee=tees.reference_of(tees.attester(settings)),
+        start="required" if settings.mode == "enforce" else "optional",
+    )
+
+
+def _demanded_witnesses(settings: Settings) -> WitnessPolicy | None:
+    if not settings.log_witnesses or settings.log_witness_failure == "open":
+        return None
+    return logs.read_witness_policy(settings.log_witnesses)
