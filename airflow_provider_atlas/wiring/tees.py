@@ -7,6 +7,7 @@ from typing import Any
 from airflow_provider_atlas.errors import ConfigError
 from airflow_provider_atlas.settings import Settings, path_of
 from airflow_provider_atlas.tee.attester import Attester, EvidenceVerifier
+from airflow_provider_atlas.wiring.endorsers import endorsed
 
 
 def attester(settings: Settings) -> Attester | None:
@@ -17,11 +18,11 @@ def attester(settings: Settings) -> Attester | None:
     if scheme == "simulated":
         from airflow_provider_atlas.tee.backends.simulated import SimulatedAttester
 
-        return SimulatedAttester(Path(path_of(settings.attester, "simulated", "attester")))
+        return endorsed(SimulatedAttester(Path(path_of(settings.attester, "simulated", "attester"))), settings)
     if scheme == "simulated-snp":
         from airflow_provider_atlas.tee.backends.simulated_snp import SimulatedSnpAttester
 
-        return SimulatedSnpAttester(Path(path_of(settings.attester, "simulated-snp", "attester")))
+        return endorsed(SimulatedSnpAttester(Path(path_of(settings.attester, "simulated-snp", "attester"))), settings)
     raise ConfigError(
         f"[atlas] attester is {settings.attester!r}; expected none:, or simulated: (TDX) or simulated-snp: and an"
         " absolute path"

@@ -197,5 +197,5 @@ def _platform(report: SnpReport, leaf: EndorsementKey) -> Mapping[str, Fact]:
 def _revoked(revocations: RevocationList | None) -> Mapping[str, Fact]:
     if revocations is None:
         return {"crl": "absent"}
-    number: Mapping[str, Fact] = {} if revocations.number is None else {"crl_number": revocations.number}
-    return {"crl": "checked", **number}
+    facts: dict[str, Fact] = {"crl": "checked", "crl_issued": int(revocations.issued.timestamp())}
+    return facts if revocations.number is None else {**facts, "crl_number": revocations.number}

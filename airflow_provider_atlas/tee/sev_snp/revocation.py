@@ -21,9 +21,13 @@ _VERSION_2 = bytes.fromhex("020101")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevocationList:
-    """A revocation list. ``number`` grows with each that its issuer signs; None where it does not count."""
+    """A revocation list, current from ``issued`` to ``expires`` (aware).
+
+    ``number`` grows with each that its issuer signs; None where it does not count.
+    """
 
     parsed: x509.CertificateRevocationList
+    issued: datetime
     expires: datetime
     number: int | None
 
@@ -40,20 +44,20 @@ class RevocationList:
         try:
             parsed = x509.load_der_x509_crl(data)
             extensions, expires = parsed.extensions, parsed.next_update_utc
-            _ = parsed.last_update_utc, parsed.issuer, list(parsed)
+            issued, _ = parsed.last_update_utc, (parsed.issuer, list(parsed))
         except UNREADABLE as error:
             raise MalformedError("expected an X.509 revocation list") from error
         if expires is None or any(extension.critical for extension in extensions):
             raise MalformedError("expected a revocation list that is whole and says when it expires")
         numbers = [one.value.crl_number for one in extensions if isinstance(one.value, x509.CRLNumber)]
-        return cls(parsed=parsed, expires=expires, number=numbers[0] if numbers else None)
+        return cls(parsed=parsed, issued=issued, expires=expires, number=numbers[0] if numbers else None)
 
     def check(self, chain: Collection[AmdCertificate], ark: AmdCertificate, at: datetime) -> None:
         """Raise SignatureError unless ``ark`` signed this, it is current at ``at``, and it names none of ``chain``."""
         if self.parsed.issuer != ark.parsed.subject:
             raise SignatureError(f"expected a revocation list of {ark.name}")
         check_signature(self.parsed, ark, self.parsed.tbs_certlist_bytes, "the revocation list")
-        if not self.parsed.last_update_utc <= at <= self.expires:
+        if not self.issued <= at <= self.expires:
             raise SignatureError(f"expected a revocation list that is current at {at:%Y-%m-%d}")
         for certificate in chain:
             if self.parsed.get_revoked_certificate_by_serial_number(certificate.serial) is not None:
