@@ -152,6 +152,14 @@ def test_pem_reads_as_it_was_written(certificates: list[bytes]):
     assert parse_pem(to_pem(*certificates)) == read_pem(to_pem(*certificates)) == tuple(certificates)
 
 
+blobs = st.none() | st.binary(min_size=1, max_size=200).filter(lambda blob: not blob.lstrip().startswith(b"-"))
+
+
+@given(st.builds(CertificateTable, ark=blobs, ask=blobs, vcek=blobs, vlek=blobs))
+def test_a_certificate_table_reads_as_it_was_written(table: CertificateTable):
+    assert CertificateTable.parse(table.to_bytes()) == table
+
+
 def refused(report: bytes, chain: bytes, crl: bytes | None, roots, at) -> bool:
     try:
         SevSnpVerifier().verify(evidence(report, chain, crl), development_roots=roots, at=at)

@@ -28,6 +28,7 @@ from airflow_provider_atlas.errors import AttesterError, MalformedError, Missing
 from airflow_provider_atlas.intoto.scai import SIMULATED_PROVIDER
 from airflow_provider_atlas.tee.backends.simulator_folder import platform_folder
 from airflow_provider_atlas.tee.evidence import PEM_CERTIFICATE_CHAIN, PKIX_CRL, SNP_REPORT, Endorsements, Evidence
+from airflow_provider_atlas.tee.sev_snp.certificate_table import CertificateTable
 from airflow_provider_atlas.tee.sev_snp.chain import SnpChain
 from airflow_provider_atlas.tee.sev_snp.report import SnpReport
 from airflow_provider_atlas.tee.sev_snp.simulation.platform import SimulatedSnpPlatform
@@ -71,6 +72,17 @@ class SimulatedSnpAttester:
         report = self._platform.pattern
         return {"measurement": report.measurement.hex(), "host_data": report.host_data.hex()}
 
+    @property
+    def certificate_table(self) -> bytes:
+        """The certificates of this platform, in the table in which a host hands them to its guests."""
+        leaf = self._chain.leaf.certificate.der
+        return CertificateTable(ark=self._chain.ark.der, ask=self._chain.ask.der, vcek=leaf).to_bytes()
+
+    def report(self, report_data: bytes, *, vmpl: int = 0) -> bytes:
+        """Return the report that a guest at ``vmpl`` gets for ``report_data``, 64 bytes."""
+        told = replace(self._platform.pattern, report_data=report_data, vmpl=vmpl)
+        return self._platform.report(told).to_bytes()
+
     def attest(self, report_data: bytes) -> Evidence:
         """Return a report that commits to ``report_data``, with its certificates and revocation list.
 
@@ -78,12 +90,11 @@ class SimulatedSnpAttester:
         """
         if len(report_data) != 64:
             raise AttesterError(f"expected 64 bytes of report data, not {len(report_data)}")
-        report = self._platform.report(replace(self._platform.pattern, report_data=report_data))
         return Evidence(
             tee="sev-snp",
             provider=SIMULATED_PROVIDER,
             media_type=SNP_REPORT,
-            quote=report.to_bytes(),
+            quote=self.report(report_data),
             endorsements=self._endorsements,
         )
 

@@ -56,6 +56,15 @@ class CertificateTable:
                 found[name] = _certificate(_blob(data, entry))
         return cls(**found)
 
+    def to_bytes(self) -> bytes:
+        """Return a table with these certificates, as DER one after the other behind the entries."""
+        found = [(guid, getattr(self, name)) for guid, name in _GUIDS.items() if getattr(self, name) is not None]
+        offset, entries = _ENTRY_SIZE * (len(found) + 1), b""
+        for guid, blob in found:
+            entries += guid + offset.to_bytes(4, "little") + len(blob).to_bytes(4, "little")
+            offset += len(blob)
+        return entries + bytes(_ENTRY_SIZE) + b"".join(blob for _, blob in found)
+
     def chain(self, signing_key: str) -> bytes | None:
         """Return the chain (PEM, leaf first) of the ``signing_key`` that a report names, VCEK or VLEK.
 

@@ -18,7 +18,9 @@ from airflow_provider_atlas.tee.backends.simulated import SimulatedAttester
 from airflow_provider_atlas.tee.backends.simulated_snp import SimulatedSnpAttester
 from airflow_provider_atlas.tee.evidence import PEM_CERTIFICATE_CHAIN, PKIX_CRL, SNP_REPORT, Evidence
 from airflow_provider_atlas.tee.pem import parse_pem
+from airflow_provider_atlas.tee.sev_snp.certificate_table import CertificateTable
 from airflow_provider_atlas.wiring import tees
+from tests.support.simulated_snp import evidence
 
 REPORT_DATA = bytes(range(64))
 
@@ -78,6 +80,13 @@ def test_every_certificate_says_that_it_is_not_amds(attester: SimulatedSnpAttest
         for name in (certificate.subject, certificate.issuer):
             assert "(NOT AMD)" in name.rfc4514_string()
             assert "Advanced Micro Devices" not in name.rfc4514_string()
+
+
+def test_its_guests_get_reports_and_certificates_as_linux_gives_them(attester: SimulatedSnpAttester):
+    report = attester.report(REPORT_DATA, vmpl=2)
+    chain = CertificateTable.parse(attester.certificate_table).chain("VCEK")
+    claims = verify(attester, evidence(report, chain))
+    assert (claims.report_data, claims.facts["vmpl"]) == (REPORT_DATA, 2)
 
 
 def test_it_warns_that_it_proves_nothing(made: Path, caplog: pytest.LogCaptureFixture):
