@@ -136,6 +136,13 @@ def test_a_service_that_answers_otherwise_is_no_pass(endorser: KdsEndorser, serv
         endorser.endorse(bare(vendor()))
 
 
+@pytest.mark.parametrize("name", ["cert_chain", "crl"])
+def test_a_service_that_lacks_a_part_is_no_pass(endorser: KdsEndorser, server: KdsServer, name: str):
+    del server.answers[f"/vcek/v1/Genoa/{name}"]
+    with pytest.raises(AttesterError, match=f"to have /vcek/v1/Genoa/{name}"):
+        endorser.endorse(bare(vendor()))
+
+
 def test_a_service_that_is_away_is_no_pass(tmp_path: Path, clock: Clock, pauses: list[float]):
     with KdsServer(vendor()) as gone:
         endorser = endorser_at(gone, tmp_path, clock, pauses)

@@ -12,7 +12,7 @@ from airflow_provider_atlas.tee.pem import parse_pem, read_pem, to_pem
 from airflow_provider_atlas.tee.sev_snp.amd import AMD_ROOT_KEYS
 from airflow_provider_atlas.tee.sev_snp.certificate import AmdCertificate
 from airflow_provider_atlas.tee.sev_snp.chain import SnpChain
-from airflow_provider_atlas.tee.sev_snp.endorsement_key import PRODUCT_OID, SVN_OIDS, EndorsementKey
+from airflow_provider_atlas.tee.sev_snp.endorsement_key import CSP_ID_OID, PRODUCT_OID, SVN_OIDS, EndorsementKey
 from airflow_provider_atlas.tee.sev_snp.revocation import RevocationList
 from airflow_provider_atlas.tee.sev_snp.simulation.authority import leaf_extensions
 from airflow_provider_atlas.tee.sev_snp.simulation.guest import tcb_of
@@ -81,6 +81,16 @@ def test_any_other_byte_of_a_certificate_is_vouched_for():
                 AmdCertificate.parse(bytes(flipped)).check_issuer(issuer)
 
 
+def test_a_signature_that_ends_within_a_byte_is_a_second_spelling():
+    # Its last bit is zero, so that one bit less would be the same signature to a reader that fills up.
+    leaf = next(one for one in iter(vendor().leaf, b"") if one[-1] % 2 == 0)
+    signature = len(AmdCertificate.parse(leaf).parsed.signature)
+    assert leaf[-signature - 1] == 0
+    shorter = leaf[: -signature - 1] + b"\1" + leaf[-signature:]
+    with pytest.raises(MalformedError, match="whole bytes"):
+        AmdCertificate.parse(shorter)
+
+
 def test_any_byte_of_a_revocation_list_is_vouched_for():
     authority = vendor().authority
     data = authority.revocation_list([authority.leaf.certificate])
@@ -139,6 +149,13 @@ def test_a_product_is_named_with_its_stepping_or_without(name: str, product: str
 def test_a_product_that_is_not_known_is_refused(name: bytes):
     with pytest.raises(MalformedError):
         leaf_with(PRODUCT_OID, der.tlv(der.IA5_STRING, name))
+
+
+def test_a_cloud_is_named_in_ascii():
+    own = leaf_extensions("Genoa", tcb_of("Genoa"), hwid=b"", csp_id="cloud")
+    changed = [(oid, der.tlv(der.IA5_STRING, b"clo\xfcd") if oid == CSP_ID_OID else value) for oid, value in own]
+    with pytest.raises(MalformedError, match="expected ASCII"):
+        EndorsementKey.parse(AmdCertificate.parse(vendor().leaf(extensions=changed)))
 
 
 @pytest.mark.parametrize(("svn", "octets"), [(127, "02017f"), (128, "02020080"), (255, "020200ff")])
