@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from airflow_provider_atlas.encoding import b64encode
 from airflow_provider_atlas.errors import ConfigError, LogError, MalformedError, MissingError
 from airflow_provider_atlas.settings import Settings
-from airflow_provider_atlas.tlog.backends.rekor_http import Bearer, LogHttp
-from airflow_provider_atlas.tlog.backends.rekor_v2 import RekorV2Log, checked_url
+from airflow_provider_atlas.tlog.backends.rekor_http import Bearer, LogHttp, checked_url
+from airflow_provider_atlas.tlog.backends.rekor_v2 import RekorV2Log
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint
 from airflow_provider_atlas.tlog.note import VerifierKey, sign
 from airflow_provider_atlas.tlog.rekor import LogEntry, parse_request
