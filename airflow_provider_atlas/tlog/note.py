@@ -90,8 +90,7 @@ class VerifierKey:
             expected = " or ".join(f"0x{kind:02x} ({_KEY_BYTES[kind]} bytes)" for kind in kinds)
             raise MalformedError(f"expected a verifier key of type {expected}")
         key = cls(name=name, public_key=blob[1:], kind=blob[0])
-        if key.kind == ECDSA:
-            key._p256()
+        key.check()
         if parse_hex(key_id, 4) != key.key_id:
             raise MalformedError("expected the key id of a verifier key to be that of its name and key")
         return key
@@ -113,6 +112,13 @@ class VerifierKey:
         if self.kind == ECDSA:
             return hashlib.sha256(self.public_key).digest()
         return hashlib.sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public_key).digest()
+
+    def check(self) -> None:
+        """Raise MalformedError unless the public key has the length, or of ECDSA the spelling, of its type."""
+        if len(self.public_key) != _KEY_BYTES.get(self.kind):
+            raise MalformedError(f"expected a public key of {_KEY_BYTES.get(self.kind)} bytes")
+        if self.kind == ECDSA:
+            self._p256()
 
     def verify(self, signature: bytes, text: str) -> None:
         """Check ``signature`` of the note text ``text``. Raises SignatureError when it is not this key's.

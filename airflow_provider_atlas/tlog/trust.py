@@ -14,6 +14,14 @@ Entries = Literal["hashedrekord 0.0.2", "hashedrekord 0.0.1"]
 """What a log holds of a signature: the leaves of Rekor v2, which are ours too, or those of Rekor v1."""
 
 
+def leaf_of(entry: bytes, entries: Entries) -> bytes:
+    """Return what a log of ``entries`` holds of ``entry``, a hashedrekord 0.0.2 (in a log of these: whatever bytes).
+
+    Raises MalformedError when it is none.
+    """
+    return entry if entries == "hashedrekord 0.0.2" else rekor_v1.leaf(HashedRekord.parse(entry))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustedLog:
     """A log that is trusted to include what its receipts say: the first line of its checkpoints, and their key.
@@ -34,11 +42,8 @@ class TrustedLog:
         return self.witnesses is not None and self.witnesses.quorum is not None
 
     def leaf(self, entry: bytes) -> bytes:
-        """Return what this log holds of ``entry``, a hashedrekord 0.0.2 (in a log of these: whatever bytes).
-
-        Raises MalformedError when it is none.
-        """
-        return entry if self.entries == "hashedrekord 0.0.2" else rekor_v1.leaf(HashedRekord.parse(entry))
+        """Return what this log holds of ``entry``, as ``leaf_of`` does."""
+        return leaf_of(entry, self.entries)
 
     def check(self, receipt: Receipt, entry: bytes) -> Checkpoint:
         """Return the checkpoint of this log whose tree holds the leaf of ``entry``, as ``receipt`` proves.

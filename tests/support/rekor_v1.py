@@ -64,8 +64,7 @@ class RekorV1(http.server.ThreadingHTTPServer):
         self._times: list[int] = []
         self._checkpoints: dict[int, str] = {}
         self._lock = threading.RLock()
-        spki = self._key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        self.key = VerifierKey(name=HOST, public_key=spki, kind=ECDSA)
+        self.key = VerifierKey(name=HOST, public_key=spki_of(self._key), kind=ECDSA)
         self.trusted = TrustedLog(origin=ORIGIN, key=self.key, entries="hashedrekord 0.0.1")
         self.lie: Lie = lambda _, answer: answer
         self.asked: list[str] = []
@@ -181,6 +180,11 @@ class RekorV1(http.server.ThreadingHTTPServer):
 
     def _name(self, leaf: bytes) -> str:
         return f"{TREE:016x}{hashlib.sha256(bytes(1) + leaf).hexdigest()}"
+
+
+def spki_of(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """Return the public half of ``key``, as it is named in DER."""
+    return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def canonical(content: bytes) -> bytes:

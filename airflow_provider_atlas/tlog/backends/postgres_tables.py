@@ -197,8 +197,12 @@ def _create(connection: Connection, key: VerifierKey) -> tuple[int, bytes] | Non
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_MAKING,))
         for table in _TABLES:
             connection.execute(table)
-        if connection.execute("SELECT 1 FROM atlas_log_entry LIMIT 1").fetchone():
-            return None  # entries of a log whose row is gone: a new one must not be put before them
+        # Another process may have made the log meanwhile, and appended to it. But where there are entries and no row,
+        # that is gone, and a new one must not be put before them.
+        if connection.execute(
+            "SELECT 1 FROM atlas_log_entry WHERE NOT EXISTS (SELECT 1 FROM atlas_log) LIMIT 1"
+        ).fetchone():
+            return None
         connection.execute(
             "INSERT INTO atlas_log (version, format) VALUES (%s, %s) ON CONFLICT DO NOTHING", (VERSION, content)
         )
