@@ -131,8 +131,8 @@ def test_a_log_of_rekor_is_audited_proved_and_watched(
         place, key = placed(tmp_path / "rekor"), str(rekor.key)
         for start, end in ((0, 3), (3, 20)):
             rekor.client().append([record(number) for number in range(start, end)])
-            capsys.readouterr()
             assert main(["log", "monitor", place, "--key", key, "--state", str(tmp_path / "state")]) == 0
+            capsys.readouterr()
             assert main(["log", "audit", place, "--key", key, "--json"]) == 0
             assert told(capsys)["size"] == end
         (tmp_path / "wanted").write_bytes(record(7))
