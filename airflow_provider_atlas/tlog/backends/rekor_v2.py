@@ -15,8 +15,9 @@ from pathlib import Path
 
 from airflow_provider_atlas.encoding import parse_decimal
 from airflow_provider_atlas.errors import LogError, MalformedError, MissingError, VerificationError
+from airflow_provider_atlas.fetching import MOST_AT_ONCE, Answer
 from airflow_provider_atlas.tlog.backends.history import History
-from airflow_provider_atlas.tlog.backends.rekor_http import MOST_AT_ONCE, Answer, LogHttp, told
+from airflow_provider_atlas.tlog.backends.rekor_http import LogHttp, told
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint, SignedCheckpoint
 from airflow_provider_atlas.tlog.hashedrekord import HashedRekord
 from airflow_provider_atlas.tlog.note import MAX_NOTE_BYTES
