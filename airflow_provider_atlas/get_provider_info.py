@@ -36,7 +36,7 @@ def _options() -> dict[str, object]:
                 "endorsements",
                 "none:",
                 "pccs:https://pccs.example.org:8081",
-                "Where a TDX platform's collateral is fetched; pcs:intel asks Intel. Nobody is asked by default",
+                "Who vouches for the TEE: pccs:, kds: and a URL, pcs:intel, kds:amd. Nobody is asked by default",
             ),
             (
                 "log",

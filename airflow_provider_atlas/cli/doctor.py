@@ -74,7 +74,7 @@ def _signer(settings: Settings) -> str:
 def _attester(settings: Settings) -> str:
     if settings.attester == "none:":
         return "none: records say nothing of the machine they were made on"
-    if settings.attester.startswith("simulated:"):
+    if settings.attester.startswith(("simulated:", "simulated-snp:")):
         return "simulated: proves nothing about any hardware, for development alone"
     tees.attester(settings)
     return settings.attester

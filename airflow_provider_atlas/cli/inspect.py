@@ -12,8 +12,8 @@ examples:
   atlas inspect archive/churn/manual__2026-01-31/tasks/train/1.bundle.json
   atlas inspect quote.bin --json
 
-It knows bundles, links, statements, layouts, pipelines, policies, reports, checkpoints, receipts (tlog-proof) and raw
-TDX quotes. To know whether any of it is true, use atlas verify.
+It knows bundles, links, statements, layouts, pipelines, policies, reports, checkpoints, receipts (tlog-proof), raw
+TDX quotes and SNP reports. To know whether any of it is true, use atlas verify.
 """
 
 

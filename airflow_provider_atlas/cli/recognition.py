@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from airflow_provider_atlas.bundle import MEDIA_TYPE, AttestationBundle, BoundEvidence
+from airflow_provider_atlas.cli.quote_recognition import describe_quote
 from airflow_provider_atlas.encoding import Fields, Json, JsonObject, format_time, parse_json, sha256_hex
 from airflow_provider_atlas.errors import MalformedError
 from airflow_provider_atlas.intoto.link import Link
@@ -11,14 +12,12 @@ from airflow_provider_atlas.intoto.pipeline import Pipeline
 from airflow_provider_atlas.intoto.scai import attribute_for
 from airflow_provider_atlas.intoto.statement import STATEMENT_TYPE, Statement
 from airflow_provider_atlas.signing.dsse import Envelope
-from airflow_provider_atlas.tee.tdx.quote import TdxQuote, trim
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint
 from airflow_provider_atlas.tlog.note import SignedNote
 from airflow_provider_atlas.tlog.receipt import Receipt
 from airflow_provider_atlas.verify.policy import Policy
 from airflow_provider_atlas.verify.report import SCHEMA
 
-_QUOTE_VERSIONS = (b"\x04\x00", b"\x05\x00")
 _SIGNATURE_LINE = "\n\n\N{EM DASH} ".encode()
 
 
@@ -28,8 +27,9 @@ def describe(content: bytes) -> JsonObject:
     Raises MalformedError when it is in none of the formats, or not wholly in the one it begins as, and ConfigError
     for a policy that is not usable.
     """
-    if content[:2] in _QUOTE_VERSIONS:
-        return _quote(TdxQuote.parse(trim(content)))
+    quote = describe_quote(content)
+    if quote is not None:
+        return quote
     if content.startswith(b"{"):
         return _json(content)
     if content.startswith(b"c2sp.org/tlog-proof@"):
@@ -173,34 +173,14 @@ def _pipeline(pipeline: Pipeline) -> JsonObject:
 
 def _evidence(bound: BoundEvidence) -> JsonObject:
     evidence = bound.evidence
-    quote: JsonObject = {"size": len(evidence.quote), "sha256": sha256_hex(evidence.quote)}
-    if evidence.quote[:2] in _QUOTE_VERSIONS:
-        quote = _quote(TdxQuote.parse(evidence.quote))
     return {
         "tee": evidence.tee,
         "provider": evidence.provider,
         "attribute": attribute_for(evidence.provider),
-        "quote": quote,
+        "quote": describe_quote(evidence.quote) or {"size": len(evidence.quote), "sha256": sha256_hex(evidence.quote)},
         "endorsements": [{"media_type": item.media_type, "size": len(item.content)} for item in evidence.endorsements],
         "binding": bound.binding.to_json(),
         "binds_this": bound.binding.report_data().hex(),
-    }
-
-
-def _quote(quote: TdxQuote) -> JsonObject:
-    report = quote.report
-    content = quote.to_bytes()
-    return {
-        "what": "TDX quote",
-        "version": quote.version,
-        "size": len(content),
-        "sha256": sha256_hex(content),
-        "report_data": report.report_data.hex(),
-        "measurements": dict(report.measurements()),
-        "td_attributes": report.td_attributes.hex(),
-        "tee_tcb_svn": report.tee_tcb_svn.hex(),
-        "debug": report.debug,
-        "root_sha256": quote.certification.chain.root_sha256,
     }
 
 

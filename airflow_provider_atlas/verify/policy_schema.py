@@ -2,7 +2,7 @@
 
 from airflow_provider_atlas.encoding import JsonObject
 
-_HEX_48 = {"type": "string", "pattern": "^[0-9a-f]{96}$"}
+_MEASUREMENT = {"type": "string", "pattern": "^([0-9a-f]{64}|[0-9a-f]{96})$"}
 _SHA256 = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 _DEMAND = {"enum": ["required", "optional"]}
 
@@ -18,11 +18,11 @@ def _object(properties: JsonObject, *required: str) -> JsonObject:
 
 _REFERENCE = _object(
     {
-        "tee": {"enum": ["tdx"]},
+        "tee": {"enum": ["tdx", "sev-snp"]},
         "development_roots": {"type": "array", "items": _SHA256},
         "measurements": {
             "type": "object",
-            "additionalProperties": {"type": "array", "items": _HEX_48, "minItems": 1},
+            "additionalProperties": {"type": "array", "items": _MEASUREMENT, "minItems": 1},
         },
         "tcb_status": {"type": "array", "items": {"type": "string"}, "minItems": 1},
     },

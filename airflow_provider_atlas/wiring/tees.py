@@ -1,6 +1,6 @@
 """Settings → the worker's TEE; and the verifiers of what TEEs give."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +15,42 @@ def attester(settings: Settings) -> Attester | None:
     scheme, _, _ = settings.attester.partition(":")
     if scheme == "none":
         return None
-    if scheme != "simulated":
-        raise ConfigError(f"[atlas] attester is {settings.attester!r}; expected none: or simulated:/an/absolute/path")
-    from airflow_provider_atlas.tee.backends.simulated import SimulatedAttester
+    if scheme == "simulated":
+        from airflow_provider_atlas.tee.backends.simulated import SimulatedAttester
 
-    simulated = SimulatedAttester(Path(path_of(settings.attester, "simulated", "attester")))
-    return endorsed(simulated, settings)
+        return endorsed(SimulatedAttester(Path(path_of(settings.attester, "simulated", "attester"))), settings)
+    if scheme == "simulated-snp":
+        from airflow_provider_atlas.tee.backends.simulated_snp import SimulatedSnpAttester
+
+        return endorsed(SimulatedSnpAttester(Path(path_of(settings.attester, "simulated-snp", "attester"))), settings)
+    raise ConfigError(
+        f"[atlas] attester is {settings.attester!r}; expected none:, or simulated: (TDX) or simulated-snp: and an"
+        " absolute path"
+    )
 
 
 def evidence_verifiers() -> Mapping[str, EvidenceVerifier]:
     """Return the verifiers of evidence, by TEE."""
     from airflow_provider_atlas.tee.backends.dcap import DcapVerifier
+    from airflow_provider_atlas.tee.backends.sev_snp import SevSnpVerifier
 
-    return {"tdx": DcapVerifier()}
+    return {"tdx": DcapVerifier(), "sev-snp": SevSnpVerifier()}
 
 
 def reference_of(tee: Attester | None) -> Mapping[str, Any] | None:
     """Return the entry of ``tee.accept`` by which a policy accepts ``tee``, or None where nothing is known of it."""
     from airflow_provider_atlas.tee.backends.simulated import SimulatedAttester
+    from airflow_provider_atlas.tee.backends.simulated_snp import SimulatedSnpAttester
 
-    if not isinstance(tee, SimulatedAttester):
-        return None
-    pinned = {name: [value] for name, value in tee.measurements.items() if name in ("mrtd", "rtmr0", "rtmr1", "rtmr2")}
-    return {"tee": "tdx", "development_roots": [tee.root_sha256], "measurements": pinned}
+    if isinstance(tee, SimulatedAttester):
+        return _reference("tdx", tee.root_sha256, tee.measurements, pinned=("mrtd", "rtmr0", "rtmr1", "rtmr2"))
+    if isinstance(tee, SimulatedSnpAttester):
+        return _reference("sev-snp", tee.root_sha256, tee.measurements, pinned=("measurement", "host_data"))
+    return None
+
+
+def _reference(
+    tee: str, root_sha256: str, measured: Mapping[str, str], *, pinned: Collection[str]
+) -> Mapping[str, Any]:
+    measurements = {name: [value] for name, value in measured.items() if name in pinned}
+    return {"tee": tee, "development_roots": [root_sha256], "measurements": measurements}

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from airflow_provider_atlas.bundle import AttestationBundle, log_entry
+from airflow_provider_atlas.tee.pem import parse_pem, to_pem
+from airflow_provider_atlas.tee.sev_snp.certificate_table import CertificateTable
 from airflow_provider_atlas.tee.tdx.quote import TdxQuote, trim
 from airflow_provider_atlas.tlog.hashedrekord import HashedRekord
 from airflow_provider_atlas.tlog.rekor import request
@@ -40,12 +42,24 @@ def _of_quote(data: bytes) -> Iterator[tuple[str, bytes]]:
     yield "pck-chain", quote.certification.chain.to_bytes()
 
 
+def _of_chain(data: bytes) -> Iterator[tuple[str, bytes]]:
+    leaf, ask, ark = parse_pem(data)
+    yield "snp-chain", data
+    yield "snp-endorsement-key", leaf
+    yield "kds-issuers", to_pem(ask, ark)
+    yield "snp-certificate-table", CertificateTable(ark=ark, ask=ask, vcek=leaf).to_bytes()
+
+
 def _pairs() -> Iterator[tuple[str, bytes]]:
     for content in _files("format-v1/archive/**/*.bundle.json"):
         yield "attestation-bundle", content
         yield from _of_bundle(AttestationBundle.parse(content))
     for content in _files("tee/tdx_*.quote"):
         yield from _of_quote(content)
+    for content in _files("tee/snp_*.report"):
+        yield "snp-report", content
+    for content in _files("tee/snp_milan*.pem")[:2] + _files("tee/snp_turin.pem"):
+        yield from _of_chain(content)
     for name, pattern in (("pipeline", "format-v1/archive/**/pipeline.json"), ("dcap-collateral", "tee/tdx_*.json")):
         for content in _files(pattern):
             yield name, content

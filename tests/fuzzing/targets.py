@@ -11,13 +11,20 @@ from typing import Any
 
 from airflow_provider_atlas.artifacts.manifest import Manifest
 from airflow_provider_atlas.bundle import AttestationBundle
-from airflow_provider_atlas.errors import MalformedError
+from airflow_provider_atlas.errors import MalformedError, MissingError
 from airflow_provider_atlas.intoto.link import Link
 from airflow_provider_atlas.intoto.pipeline import Pipeline
 from airflow_provider_atlas.intoto.statement import Statement
 from airflow_provider_atlas.signing.keys import PublicKey
 from airflow_provider_atlas.sigstore.bundle import SigstoreBundle
 from airflow_provider_atlas.sigstore.trusted_root import TrustedRoot
+from airflow_provider_atlas.tee.sev_snp import kds
+from airflow_provider_atlas.tee.sev_snp.certificate import AmdCertificate
+from airflow_provider_atlas.tee.sev_snp.certificate_table import CertificateTable
+from airflow_provider_atlas.tee.sev_snp.chain import SnpChain
+from airflow_provider_atlas.tee.sev_snp.endorsement_key import EndorsementKey
+from airflow_provider_atlas.tee.sev_snp.report import SnpReport
+from airflow_provider_atlas.tee.sev_snp.revocation import RevocationList
 from airflow_provider_atlas.tee.tdx import pcs
 from airflow_provider_atlas.tee.tdx.certification import Certification, PckChain
 from airflow_provider_atlas.tee.tdx.collateral import Collateral
@@ -68,6 +75,17 @@ def _told(data: bytes) -> object:
     return pcs.collateral_of(pck_crl=told, tcb_info=told, qe_identity=told, root_crl=body)
 
 
+def _chain(data: bytes) -> SnpChain:
+    try:
+        return SnpChain.parse(data)
+    except MissingError as error:
+        raise MalformedError("expected a whole chain") from error
+
+
+def _endorsement_key(data: bytes) -> EndorsementKey:
+    return EndorsementKey.parse(AmdCertificate.parse(data))
+
+
 TARGETS: dict[str, Target] = {
     "attestation-bundle": Target(parse=AttestationBundle.parse, write=lambda read: read.to_bytes()),
     "statement": _spelled(Statement),
@@ -94,5 +112,11 @@ TARGETS: dict[str, Target] = {
     "pck-chain": _spelled(PckChain),
     "dcap-collateral": Target(parse=Collateral.parse),
     "pcs-answers": Target(parse=_told),
+    "snp-report": _spelled(SnpReport),
+    "snp-chain": Target(parse=_chain, write=lambda read: read.to_bytes()),
+    "snp-endorsement-key": Target(parse=_endorsement_key, write=lambda read: read.certificate.der),
+    "snp-revocation-list": Target(parse=RevocationList.parse),
+    "snp-certificate-table": Target(parse=CertificateTable.parse),
+    "kds-issuers": Target(parse=kds.issuers_of),
 }
 """Every parser that a stranger's bytes reach, by the name of its corpus."""

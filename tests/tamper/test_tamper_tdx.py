@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from airflow_provider_atlas.errors import MalformedError, MissingError, SignatureError
 from airflow_provider_atlas.tee.backends.dcap import DcapVerifier
-from airflow_provider_atlas.tee.tdx.certification import to_pem
+from airflow_provider_atlas.tee.pem import to_pem
 from airflow_provider_atlas.tee.tdx.quote import TdxQuote
 from airflow_provider_atlas.tee.tdx.report import Td15, Td15Extended
 from airflow_provider_atlas.tee.tdx.simulation.guest import GUEST

@@ -1,4 +1,4 @@
-"""The simulated TEE: TDX quotes that are genuine in form and prove nothing, for demonstrations and tests.
+"""The simulated TDX platform: quotes that are genuine in form and prove nothing, for demonstrations and tests.
 
 Its root is its own. No verifier accepts it but one whose policy names the root's SHA-256 as a development root, and
 then the claims say ``development``. Its folder::
@@ -11,12 +11,9 @@ The other private keys are forgotten once these exist, so under one root there i
 """
 
 import logging
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -28,6 +25,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from airflow_provider_atlas.errors import AttesterError, MalformedError
+from airflow_provider_atlas.intoto.scai import SIMULATED_PROVIDER
+from airflow_provider_atlas.tee.backends.simulator_folder import platform_folder
 from airflow_provider_atlas.tee.evidence import DCAP_COLLATERAL, TDX_QUOTE, Endorsements, Evidence
 from airflow_provider_atlas.tee.tdx.quote import TdxQuote
 from airflow_provider_atlas.tee.tdx.simulation.p256 import raw_public_key
@@ -37,8 +36,6 @@ _PLATFORM = "tdx-v1"
 _KEY = "attestation-key.der"
 _PATTERN = "pattern.quote"
 _COLLATERAL = "collateral.json"
-_LIFETIME = timedelta(days=3652)
-_SKEW = timedelta(days=1)  # so that a verifier whose clock is behind does not see a platform of tomorrow
 
 _logger = logging.getLogger(__name__)
 
@@ -53,9 +50,7 @@ class SimulatedAttester:
         """
         _logger.warning("simulated TEE in use: its quotes are signed by software and prove nothing about any hardware")
         try:
-            if not (folder / _PLATFORM).exists():
-                _create(folder)
-            self._platform, collateral = _load(folder / _PLATFORM)
+            self._platform, collateral = _load(platform_folder(folder, _PLATFORM, _new_platform))
         except (OSError, ValueError, MalformedError) as error:
             raise AttesterError(f"expected a simulated TDX platform in {folder}: {error}") from error
         self._endorsements = (Endorsements(media_type=DCAP_COLLATERAL, content=collateral),)
@@ -85,7 +80,7 @@ class SimulatedAttester:
         quote = self._platform.quote(replace(self._platform.pattern.report, report_data=report_data))
         return Evidence(
             tee="tdx",
-            provider="simulated",
+            provider=SIMULATED_PROVIDER,
             media_type=TDX_QUOTE,
             quote=quote.to_bytes(),
             endorsements=self._endorsements,
@@ -100,46 +95,11 @@ def _load(folder: Path) -> tuple[SimulatedPlatform, bytes]:
     return SimulatedPlatform(attestation_key=key, pattern=pattern), (folder / _COLLATERAL).read_bytes()
 
 
-def _create(folder: Path) -> None:
-    """Make a platform in ``folder``, unless another process is first: what is there is complete, or is not there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{_PLATFORM}-", dir=folder))
-    try:
-        for name, content in _new_platform(datetime.now(UTC)).items():
-            _write(draft / name, content)
-        _sync(draft)
-        draft.rename(folder / _PLATFORM)
-        _sync(folder)
-    except OSError:
-        # Renaming a folder onto another that is not empty fails: the other process's platform stays.
-        if not (folder / _PLATFORM).exists():
-            raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
-def _new_platform(now: datetime) -> Mapping[str, bytes]:
+def _new_platform(issued: datetime, expires: datetime) -> Mapping[str, bytes]:
     from airflow_provider_atlas.tee.tdx.simulation.authority import Authority
     from airflow_provider_atlas.tee.tdx.simulation.endorsing import endorse
 
-    issued = now.replace(microsecond=0) - _SKEW
-    authority = Authority.create(issued=issued, expires=issued + _LIFETIME)
+    authority = Authority.create(issued=issued, expires=expires)
     platform = SimulatedPlatform.create(authority.chain(), authority.pck.key)
     key = platform.attestation_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     return {_KEY: key, _PATTERN: platform.pattern.to_bytes(), _COLLATERAL: endorse(authority).to_bytes()}
-
-
-def _write(path: Path, content: bytes) -> None:
-    with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    """Make the entries of ``folder`` durable: fsync of a file does not cover its name."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,24 +1,17 @@
 """How a quote's attestation key is certified: the quoting enclave's report, and the PCK certificates that sign it.
 
 The report's data is ``SHA-256(attestation key ‖ authentication data)``; the PCK key signs the report. The chain is
-PEM, ``PCK ‖ PCK CA ‖ root``, each with lines of 64 characters, and with or without a final NUL::
-
-    -----BEGIN CERTIFICATE-----
-    MIIE8DCCBJagAwIBAgIUK6Cv…
-    -----END CERTIFICATE-----
-
-No signature covers that text, so only one spelling of it is accepted.
+PEM in its one spelling (``tee.pem``), ``PCK ‖ PCK CA ‖ root``, with or without a final NUL.
 See: Intel TDX DCAP Quoting Library API, appendix A.3 (certification data, types 5 and 6).
 """
 
 from dataclasses import dataclass
 
-from airflow_provider_atlas.encoding import b64decode, b64encode, sha256_hex
+from airflow_provider_atlas.encoding import sha256_hex
 from airflow_provider_atlas.errors import MalformedError
 from airflow_provider_atlas.tee.octets import Octets
+from airflow_provider_atlas.tee.pem import parse_pem, to_pem
 
-_BEGIN = "-----BEGIN CERTIFICATE-----\n"
-_END = "-----END CERTIFICATE-----\n"
 _PCK_CHAIN_TYPE = 5
 
 
@@ -93,27 +86,3 @@ class Certification:
                 chain,
             )
         )
-
-
-def parse_pem(data: bytes) -> tuple[bytes, ...]:
-    """Return the DER of each certificate in ``data``, which is what ``to_pem`` gives for them.
-
-    Raises MalformedError for any other spelling, so that two readers cannot see two chains.
-    """
-    try:
-        *blocks, _ = data.decode("ascii").split(_END)
-    except UnicodeDecodeError as error:
-        raise MalformedError("expected certificates in PEM") from error
-    certificates = tuple(b64decode(block.removeprefix(_BEGIN).replace("\n", "")) for block in blocks)
-    if to_pem(*certificates) != data:
-        raise MalformedError("expected certificates in PEM, in its one spelling")
-    return certificates
-
-
-def to_pem(*certificates: bytes) -> bytes:
-    """Return the DER ``certificates`` in PEM (RFC 7468, strict), one after the other."""
-    return "".join(_BEGIN + _lines(b64encode(certificate)) + _END for certificate in certificates).encode("ascii")
-
-
-def _lines(text: str) -> str:
-    return "".join(text[start : start + 64] + "\n" for start in range(0, len(text), 64))

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 
 from airflow_provider_atlas.encoding import Fields, parse_json
 from airflow_provider_atlas.errors import MalformedError
-from airflow_provider_atlas.tee.tdx.certification import parse_pem
+from airflow_provider_atlas.tee.pem import parse_pem
 
 _MAX_SIZE = 1 << 20
 

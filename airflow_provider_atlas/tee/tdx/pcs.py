@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from airflow_provider_atlas.encoding import parse_hex
 from airflow_provider_atlas.errors import MalformedError
-from airflow_provider_atlas.tee.tdx.certification import parse_pem, to_pem
+from airflow_provider_atlas.tee.pem import parse_pem, to_pem
 from airflow_provider_atlas.tee.tdx.collateral import Collateral
 
 PCK_CRL = "/sgx/certification/v4/pckcrl?ca={ca}&encoding=der"

@@ -9,6 +9,7 @@ from airflow_provider_atlas.intoto.pipeline import Pipeline
 from airflow_provider_atlas.intoto.statement import PAYLOAD_TYPE
 from airflow_provider_atlas.signing import dsse
 from tests.support import small_run
+from tests.support.simulated_snp import REPORT_DATA, vendor
 from tests.support.small_run import MemorySigner
 
 
@@ -90,6 +91,13 @@ def test_a_checkpoint_a_receipt_and_a_quote_are_recognised(inspect, attested, bu
     told = inspect(quote)
     assert (told["what"], told["size"], told["debug"]) == ("TDX quote", len(quote), False)
     assert inspect(quote + bytes(512)) == told  # as a driver gives it, in a buffer
+
+
+@pytest.mark.parametrize("version", [2, 3, 5])
+def test_an_snp_report_is_recognised(inspect, version):
+    told = inspect(vendor("Milan", version=version).report())
+    assert (told["what"], told["version"], told["size"], told["debug"]) == ("SNP report", version, 1184, False)
+    assert (told["report_data"], told["signing_key"]) == (REPORT_DATA.hex(), "VCEK")
 
 
 def test_a_truncated_bundle_is_said_to_be_one(atlas, record, tmp_path):

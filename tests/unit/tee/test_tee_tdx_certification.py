@@ -3,7 +3,8 @@
 import pytest
 
 from airflow_provider_atlas.errors import MalformedError
-from airflow_provider_atlas.tee.tdx.certification import PckChain, parse_pem, to_pem
+from airflow_provider_atlas.tee.pem import parse_pem, to_pem
+from airflow_provider_atlas.tee.tdx.certification import PckChain
 
 CERTIFICATES = (b"\x30" * 100, b"\x31" * 48, b"\x32")
 PEM = to_pem(*CERTIFICATES)

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from airflow_provider_atlas.encoding import Json, JsonObject
-from airflow_provider_atlas.tee.tdx.certification import to_pem
+from airflow_provider_atlas.tee.pem import to_pem
 from airflow_provider_atlas.tee.tdx.collateral import Collateral
 from airflow_provider_atlas.tee.tdx.simulation.authority import CPU_SVN, FMSPC, PCE_SVN, Authority, Holder
 from airflow_provider_atlas.tee.tdx.simulation.guest import TEE_TCB_SVN

@@ -1,0 +1,1 @@
+"""AMD SEV-SNP: the layout of its attestation reports, and the certificates that vouch for them."""
