@@ -16,7 +16,7 @@ from airflow_provider_atlas.tlog.checkpoint import Checkpoint
 from airflow_provider_atlas.tlog.note import SignedNote
 from airflow_provider_atlas.tlog.receipt import Receipt
 from airflow_provider_atlas.verify.policy import Policy
-from airflow_provider_atlas.verify.report import SCHEMA
+from airflow_provider_atlas.verify.report import SCHEMA, SCHEMA_1
 
 _QUOTE_VERSIONS = (b"\x04\x00", b"\x05\x00")
 _SIGNATURE_LINE = "\n\n\N{EM DASH} ".encode()
@@ -55,15 +55,17 @@ def describe_policy(policy: Policy) -> JsonObject:
         "sha256": policy.sha256,
         "signers": {signer.name: signer.key.sha256 for signer in policy.signers},
         "logs": {log.origin: str(log.key) for log in policy.logs},
-        "evidence": "required" if policy.evidence_required else "optional",
+        "evidence": "required" if policy.tee.required else "optional",
         "accepted_tees": [
             {
-                "tees": sorted(accepted.reference.tees),
-                "tcb_status": sorted(accepted.reference.tcb_status),
-                "measurements": {name: sorted(values) for name, values in accepted.reference.measurements.items()},
-                "development_roots": sorted(accepted.development_roots),
+                "tee": reference.tee,
+                "tcb_status": sorted(reference.tcb_status),
+                "measurements": {name: sorted(values) for name, values in reference.measurements.items()},
+                "demands": sorted(reference.demanding),
+                "assurance": reference.assurance,
+                "development_roots": sorted(reference.development_roots),
             }
-            for accepted in policy.tees
+            for reference in policy.tee.references
         ],
         "start": "required" if policy.start_required else "optional",
         "manifest": "required" if policy.manifest_required else "optional",
@@ -81,7 +83,7 @@ def _json(content: bytes) -> JsonObject:
             return _bundle(AttestationBundle.parse(content))
         case {"payloadType": _}:
             return {"what": "envelope", **_envelope(Envelope.parse(value))}
-        case {"schema": str(schema)} if schema == SCHEMA:
+        case {"schema": str(schema)} if schema in (SCHEMA, SCHEMA_1):
             return _report(value)
         case {"v": _, "dag_id": _, "tasks": _}:
             return _pipeline(Pipeline.parse(content))

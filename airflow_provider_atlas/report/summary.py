@@ -11,7 +11,8 @@ from itertools import groupby
 
 from airflow_provider_atlas.encoding import JsonObject, canonical_json
 from airflow_provider_atlas.verify.questions import QUESTIONS, Question
-from airflow_provider_atlas.verify.report import Check, RecordResult, Status, TeeResult, VerificationReport
+from airflow_provider_atlas.verify.report import Check, RecordResult, Status, VerificationReport
+from airflow_provider_atlas.verify.tee_result import TeeResult
 
 DEVELOPMENT = "DEVELOPMENT: simulated TEE, proves nothing about hardware"
 """What every form of a report says aloud when any evidence in it came from a simulator."""
@@ -119,7 +120,7 @@ def machines(report: VerificationReport) -> Sequence[Machine]:
     found: dict[bytes, tuple[TeeResult, list[str]]] = {}
     for record in report.records:
         if record.tee is not None:
-            _, subjects = found.setdefault(canonical_json(record.tee.to_json()), (record.tee, []))
+            _, subjects = found.setdefault(canonical_json(record.tee.kind), (record.tee, []))
             subjects.append(record.subject)
     return [Machine(tee=tee, subjects=subjects) for tee, subjects in found.values()]
 

@@ -45,12 +45,12 @@ from typing import Any, Literal, cast
 from airflow_provider_atlas.encoding import sha256_hex
 from airflow_provider_atlas.errors import ConfigError, InclusionError, MalformedError, SignatureError
 from airflow_provider_atlas.signing.keys import PublicKey
-from airflow_provider_atlas.tee.appraisal import ReferenceValues
 from airflow_provider_atlas.tlog.note import VerifierKey
 from airflow_provider_atlas.tlog.policy import WitnessPolicy
 from airflow_provider_atlas.tlog.timestamp import TrustedAuthority
 from airflow_provider_atlas.tlog.trust import TrustedLog
 from airflow_provider_atlas.verify.policy_schema import POLICY_SCHEMA
+from airflow_provider_atlas.verify.tee_policy import TeePolicy
 
 MAX_POLICY_SIZE = 1 << 20
 """The largest policy that is read, in bytes."""
@@ -65,17 +65,6 @@ class TrustedSigner:
 
     name: str
     key: PublicKey
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AcceptedTee:
-    """Reference values, and the development roots (SHA-256 of the certificate, hex) that they are accepted under.
-
-    The roots belong to these values alone: what one simulator measures is nothing to another.
-    """
-
-    reference: ReferenceValues
-    development_roots: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,16 +93,14 @@ class TimestampDemand:
 class Policy:
     """A policy as parsed; ``sha256`` (hex) is of the bytes it was parsed from, so that a report names exactly them.
 
-    ``tees`` are those that are accepted; none means that evidence is not asked for. With ``evidence_required`` a record
-    without evidence fails. ``timestamps`` is None where nobody asks for time-stamps.
+    ``tee`` says what is accepted of evidence. ``timestamps`` is None where nobody asks for time-stamps.
     """
 
     name: str
     sha256: str
     signers: Sequence[TrustedSigner]
     logs: Sequence[TrustedLog]
-    tees: Sequence[AcceptedTee]
-    evidence_required: bool
+    tee: TeePolicy
     start_required: bool
     manifest_required: bool
     artifacts: ArtifactDemand
@@ -134,8 +121,8 @@ class Policy:
 
     @classmethod
     def _of(cls, document: Mapping[str, Any], sha256: str) -> "Policy":
-        tee, records = document.get("tee", {}), document.get("records", {})
-        return cls(
+        records = document.get("records", {})
+        policy = cls(
             name=document["name"],
             sha256=sha256,
             signers=[
@@ -143,18 +130,17 @@ class Policy:
                 for item in document["signers"]
             ],
             logs=[_log(item) for item in document["logs"]],
-            tees=[_accepted(item) for item in tee.get("accept", [])],
-            evidence_required=tee.get("evidence") == "required",
+            tee=TeePolicy.parse(document.get("tee", {}), sha256),
             start_required=records.get("start", "optional") == "required",
             manifest_required=records.get("manifest", "required") == "required",
             artifacts=cast("ArtifactDemand", document.get("artifacts", "present")),
             timestamps=_timestamps(document["timestamps"]) if "timestamps" in document else None,
         )
-
-    @property
-    def development_roots(self) -> frozenset[str]:
-        """Every development root that some TEE is accepted under."""
-        return frozenset(root for tee in self.tees for root in tee.development_roots)
+        if policy.tee.at == "attested" and not (policy.timestamps and policy.timestamps.required):
+            raise MalformedError(
+                "expected timestamps.link: required, since tee.at: attested trusts nobody else's clock"
+            )
+        return policy
 
     @property
     def is_witnessed(self) -> bool:
@@ -180,17 +166,6 @@ def _log(item: Mapping[str, Any]) -> TrustedLog:
     if any(witness.key.public_key == key.public_key for witness in witnesses.witnesses):
         raise MalformedError(f"expected no witness of {item['origin']} to have the log's own key")
     return TrustedLog(origin=item["origin"], key=key, witnesses=witnesses)
-
-
-def _accepted(item: Mapping[str, Any]) -> AcceptedTee:
-    roots = frozenset(item.get("development_roots", []))
-    reference = ReferenceValues(
-        tees=frozenset({item["tee"]}),
-        measurements={name: frozenset(values) for name, values in item["measurements"].items()},
-        tcb_status=frozenset(item.get("tcb_status", ["UpToDate"])),
-        allow_development=bool(roots),
-    )
-    return AcceptedTee(reference=reference, development_roots=roots)
 
 
 def _timestamps(item: Mapping[str, Any]) -> TimestampDemand:

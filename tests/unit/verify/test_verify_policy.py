@@ -34,9 +34,9 @@ def _asking(*, certificates: str = "", within: int = 3600) -> dict[str, object]:
 def test_the_starting_policy_trusts_what_it_was_made_from_and_asks_for_evidence(document: dict[str, object]) -> None:
     policy = _parsed(document)
     assert [signer.name for signer in policy.signers] == ["tests"]
-    assert policy.evidence_required
+    assert policy.tee.required
     assert policy.manifest_required
-    assert len(policy.development_roots) == 1
+    assert len(policy.tee.development_roots) == 1
     assert policy.timestamps is None
 
 
