@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from airflow_provider_atlas.bundle import MEDIA_TYPE, AttestationBundle, BoundEvidence
+from airflow_provider_atlas.bundle import MEDIA_TYPE, AttestationBundle
 from airflow_provider_atlas.encoding import Fields, Json, JsonObject, format_time, parse_json, sha256_hex
 from airflow_provider_atlas.errors import MalformedError
 from airflow_provider_atlas.intoto.link import Link
@@ -11,6 +11,8 @@ from airflow_provider_atlas.intoto.pipeline import Pipeline
 from airflow_provider_atlas.intoto.scai import attribute_for
 from airflow_provider_atlas.intoto.statement import STATEMENT_TYPE, Statement
 from airflow_provider_atlas.signing.dsse import Envelope
+from airflow_provider_atlas.tee.binding import Binding
+from airflow_provider_atlas.tee.evidence import TDX_QUOTE, Evidence
 from airflow_provider_atlas.tee.tdx.quote import TdxQuote, trim
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint
 from airflow_provider_atlas.tlog.note import SignedNote
@@ -94,11 +96,12 @@ def _json(content: bytes) -> JsonObject:
 
 
 def _bundle(bundle: AttestationBundle) -> JsonObject:
+    bound = bundle.bound_evidence
     return {
         "what": "bundle",
         "signer_sha256": bundle.public_key.sha256,
         "envelopes": {role: _envelope(envelope) for role, envelope in bundle.envelopes.items()},
-        "evidence": _evidence(bundle.bound_evidence) if bundle.bound_evidence else None,
+        "evidence": describe_evidence(bound.evidence, bound.binding) if bound else None,
         "receipts": {role: _receipt(receipt) for role, receipt in bundle.receipts.items()},
         "timestamps": {role: f"{len(timestamp)} bytes" for role, timestamp in bundle.timestamps.items()},
     }
@@ -173,19 +176,24 @@ def _pipeline(pipeline: Pipeline) -> JsonObject:
     }
 
 
-def _evidence(bound: BoundEvidence) -> JsonObject:
-    evidence = bound.evidence
+def describe_evidence(evidence: Evidence, binding: Binding | None) -> JsonObject:
+    """Return what ``evidence`` says, and what its ``binding`` says that it commits to.
+
+    Raises MalformedError for a quote that is not one.
+    """
     quote: JsonObject = {"size": len(evidence.quote), "sha256": sha256_hex(evidence.quote)}
-    if evidence.quote[:2] in _QUOTE_VERSIONS:
+    if evidence.media_type == TDX_QUOTE:
         quote = _quote(TdxQuote.parse(evidence.quote))
     return {
+        "what": "evidence",
         "tee": evidence.tee,
         "provider": evidence.provider,
         "attribute": attribute_for(evidence.provider),
+        "media_type": evidence.media_type,
         "quote": quote,
         "endorsements": [{"media_type": item.media_type, "size": len(item.content)} for item in evidence.endorsements],
-        "binding": bound.binding.to_json(),
-        "binds_this": bound.binding.report_data().hex(),
+        "binding": binding.to_json() if binding else None,
+        "binds_this": binding.report_data().hex() if binding else None,
     }
 
 

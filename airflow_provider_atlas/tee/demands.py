@@ -100,7 +100,7 @@ class Bits:
 
     def flaw(self, name: str, value: Fact, _: Moment) -> Flaw | None:
         """See ``Demand``. Hex is a vector of bits in little-endian octets, as Intel writes them."""
-        vector = _vector(value)
+        vector = vector_of(value)
         if vector is None:
             return Flaw(code="bits", detail=f"expected {name} to be a vector of bits, not {value}")
         lacking, surplus = self.must & ~vector, vector & self.must_not
@@ -108,8 +108,8 @@ class Bits:
             surplus |= vector & ~self.only
         if not lacking and not surplus:
             return None
-        wrong = [f"bit {bit} to be set" for bit in _bits(lacking)] + [
-            f"bit {bit} to be clear" for bit in _bits(surplus)
+        wrong = [f"bit {bit} to be set" for bit in bits_of(lacking)] + [
+            f"bit {bit} to be clear" for bit in bits_of(surplus)
         ]
         return Flaw(code="bits", detail=f"expected of {name}, which is {value}, {', '.join(wrong)}")
 
@@ -161,7 +161,8 @@ def bit_vector(names: Sequence[str | int], known: Mapping[str, int]) -> int:
     return vector
 
 
-def _vector(value: Fact) -> int | None:
+def vector_of(value: Fact) -> int | None:
+    """Return the vector of bits that a fact is, a number or little-endian octets in hex; None for what is none."""
     if isinstance(value, str) and value:
         try:
             return int.from_bytes(parse_hex(value, len(value) // 2), "little")
@@ -170,5 +171,6 @@ def _vector(value: Fact) -> int | None:
     return value if type(value) is int else None
 
 
-def _bits(vector: int) -> Sequence[int]:
+def bits_of(vector: int) -> Sequence[int]:
+    """Return the numbers of the bits that are set in ``vector``."""
     return [bit for bit in range(vector.bit_length()) if vector >> bit & 1]

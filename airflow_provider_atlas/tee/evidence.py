@@ -17,6 +17,12 @@ SNP_REPORT = "application/vnd.amd.sev-snp.report"
 DCAP_COLLATERAL = "application/vnd.intel.dcap.collateral+json"
 """Media type of DCAP collateral, as the JSON object that ``dcap-qvl`` reads."""
 
+PEM_CERTIFICATE_CHAIN = "application/pem-certificate-chain"
+"""Media type of the certificates that lead from a report's key to a root, leaf first, as PEM (RFC 8555 §9.1)."""
+
+PKIX_CRL = "application/pkix-crl"
+"""Media type of a certificate revocation list, as DER (RFC 2585 §4.2)."""
+
 Fact = str | int | bool
 """What evidence says of one thing: hex and names as text, versions and vectors of bits as numbers."""
 

@@ -9,8 +9,22 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
 
-from airflow_provider_atlas.encoding import JsonObject, parse_hex
-from airflow_provider_atlas.tee.demands import AtLeast, Bits, Demand, EachAtLeast, Is, Listed, Recent, bit_vector
+from airflow_provider_atlas.encoding import Json, JsonObject, parse_hex
+from airflow_provider_atlas.tee.demands import (
+    AtLeast,
+    Bits,
+    Demand,
+    EachAtLeast,
+    Is,
+    Listed,
+    Recent,
+    bit_vector,
+    bits_of,
+    vector_of,
+)
+from airflow_provider_atlas.tee.evidence import Fact
+
+_THIRTY_DAYS = 2_592_000  # for which Intel signs TCB levels, at most
 
 
 class Kind(Protocol):
@@ -23,6 +37,10 @@ class Kind(Protocol):
 
     def demands(self, fact: str, value: Any) -> Mapping[str, Demand]:  # noqa: ANN401 - as the schema has it
         """Return what ``value`` demands, by the name of the fact. Raises MalformedError."""
+        ...
+
+    def value_of(self, fact: str, facts: Mapping[str, Fact]) -> Json:
+        """Return the value that demands what ``facts`` tell of ``fact``, for a policy to start from; None for none."""
         ...
 
 
@@ -42,6 +60,10 @@ class HexList:
         """See ``Kind``."""
         return {fact: Listed(accepted=tuple(value))}
 
+    def value_of(self, fact: str, facts: Mapping[str, Fact]) -> Json:
+        """See ``Kind``."""
+        return [facts[fact]] if fact in facts else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WordList:
@@ -59,6 +81,10 @@ class WordList:
         """See ``Kind``."""
         return {fact: Listed(accepted=tuple(value))}
 
+    def value_of(self, fact: str, facts: Mapping[str, Fact]) -> Json:
+        """See ``Kind``."""
+        return [facts[fact]] if fact in facts else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumberList:
@@ -73,6 +99,10 @@ class NumberList:
         """See ``Kind``."""
         return {fact: Listed(accepted=tuple(value))}
 
+    def value_of(self, fact: str, facts: Mapping[str, Fact]) -> Json:
+        """See ``Kind``."""
+        return [facts[fact]] if fact in facts else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Floor:
@@ -86,6 +116,10 @@ class Floor:
     def demands(self, fact: str, value: Any) -> Mapping[str, Demand]:  # noqa: ANN401
         """See ``Kind``."""
         return {fact: AtLeast(minimum=value)}
+
+    def value_of(self, fact: str, facts: Mapping[str, Fact]) -> Json:
+        """See ``Kind``."""
+        return facts.get(fact)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +136,10 @@ class OctetFloor:
     def demands(self, fact: str, value: Any) -> Mapping[str, Demand]:  # noqa: ANN401
         """See ``Kind``."""
         return {fact: EachAtLeast(minimum=parse_hex(value, self.size))}
+
+    def value_of(self, fact: str, facts: Mapping[str, Fact]) -> Json:
+        """See ``Kind``."""
+        return facts.get(fact)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +162,11 @@ class ComponentFloor:
     def demands(self, fact: str, value: Any) -> Mapping[str, Demand]:  # noqa: ANN401
         """See ``Kind``."""
         return {f"{fact}.{component}": AtLeast(minimum=svn) for component, svn in value.items()}
+
+    def value_of(self, fact: str, facts: Mapping[str, Fact]) -> Json:
+        """See ``Kind``."""
+        told = {component: facts.get(f"{fact}.{component}") for component in self.components}
+        return {component: svn for component, svn in told.items() if svn is not None} or None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +194,11 @@ class BitMask:
         mask = Bits(must=vectors.get("set", 0), must_not=vectors.get("clear", 0), only=vectors.get("only"))
         return {fact: mask}
 
+    def value_of(self, fact: str, facts: Mapping[str, Fact]) -> Json:
+        """See ``Kind``."""
+        vector = vector_of(facts[fact]) if fact in facts else None
+        return None if vector is None else {"only": bits_of(vector)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:
@@ -164,6 +212,10 @@ class Truth:
     def demands(self, fact: str, value: Any) -> Mapping[str, Demand]:  # noqa: ANN401
         """See ``Kind``."""
         return {fact: Is(wanted=value)}
+
+    def value_of(self, fact: str, facts: Mapping[str, Fact]) -> Json:
+        """See ``Kind``."""
+        return facts.get(fact)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +233,10 @@ class Required:
         """See ``Kind``."""
         return {fact: Listed(accepted=(self.word,))} if value == "required" else {}
 
+    def value_of(self, fact: str, facts: Mapping[str, Fact]) -> Json:
+        """See ``Kind``."""
+        return "required" if facts.get(fact) == self.word else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Age:
@@ -194,6 +250,10 @@ class Age:
     def demands(self, fact: str, value: Any) -> Mapping[str, Demand]:  # noqa: ANN401
         """See ``Kind``."""
         return {fact: Recent(age=timedelta(seconds=value))}
+
+    def value_of(self, fact: str, facts: Mapping[str, Fact]) -> Json:
+        """See ``Kind``."""
+        return _THIRTY_DAYS if fact in facts else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

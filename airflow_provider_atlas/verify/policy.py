@@ -50,10 +50,8 @@ from airflow_provider_atlas.tlog.policy import WitnessPolicy
 from airflow_provider_atlas.tlog.timestamp import TrustedAuthority
 from airflow_provider_atlas.tlog.trust import TrustedLog
 from airflow_provider_atlas.verify.policy_schema import POLICY_SCHEMA
+from airflow_provider_atlas.verify.strict_yaml import load
 from airflow_provider_atlas.verify.tee_policy import TeePolicy
-
-MAX_POLICY_SIZE = 1 << 20
-"""The largest policy that is read, in bytes."""
 
 ArtifactDemand = Literal["required", "present", "ignored"]
 """Artifacts must all be there and the same; those that are there must be the same; nobody looks."""
@@ -113,7 +111,7 @@ class Policy:
         Raises ConfigError, with one sentence that says where and what, when it is no policy: an unknown or repeated
         key, a key or a digest that cannot be read.
         """
-        document = _load(content)
+        document = load(content, POLICY_SCHEMA)
         try:
             return cls._of(document, sha256_hex(content))
         except MalformedError as error:
@@ -177,44 +175,6 @@ def _timestamps(item: Mapping[str, Any]) -> TimestampDemand:
         within=timedelta(seconds=item["within"]),
         required=item["link"] == "required",
     )
-
-
-def _load(content: bytes) -> Mapping[str, Any]:
-    import jsonschema
-    import yaml
-
-    if len(content) > MAX_POLICY_SIZE:
-        raise ConfigError(f"the policy is larger than {MAX_POLICY_SIZE} bytes")
-    try:
-        document = yaml.load(content.decode("utf-8"), Loader=_strict_loader())  # noqa: S506 - a SafeLoader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"the policy is not YAML: {' '.join(str(error).split())[:300]}") from error
-    validator = jsonschema.Draft202012Validator(cast("Mapping[str, Any]", POLICY_SCHEMA))
-    problem = jsonschema.exceptions.best_match(validator.iter_errors(document))
-    if problem is not None:
-        where = ".".join(map(str, problem.absolute_path)) or "the policy"
-        raise ConfigError(f"the policy is not usable: {where}: {problem.message[:300]}")
-    return cast("Mapping[str, Any]", document)
-
-
-def _strict_loader() -> Any:  # noqa: ANN401 - yaml has no type for a loader class
-    import yaml
-
-    class StrictLoader(yaml.SafeLoader):
-        """YAML without aliases (which can be made to explode) and without repeated keys (the last would win)."""
-
-        def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401 - yaml's own signature
-            if self.check_event(yaml.events.AliasEvent):
-                raise yaml.YAMLError("aliases are not allowed in a policy")
-            return super().compose_node(parent, index)
-
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: ANN401
-            mapping = super().construct_mapping(node, deep=deep)
-            if len(mapping) != len(node.value):
-                raise yaml.YAMLError(f"a key is given twice{node.start_mark}")
-            return mapping
-
-    return StrictLoader
 
 
 def starting_policy(

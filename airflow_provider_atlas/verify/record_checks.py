@@ -3,7 +3,7 @@
 VerificationError and MalformedError are a no; MissingError is no answer. Nothing here reads a clock or a network.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -140,21 +140,29 @@ def check_binding(bundle: AttestationBundle, link: Link, claims: Claims, judge: 
 def check_appraisal(bundle: AttestationBundle, claims: Claims, judge: Judge) -> Appraisal:
     """5: return what the measurements, the TCB and the rest come to by the policy's reference that goes furthest."""
     bound = bundle.bound_evidence
-    now = status_now(bound.evidence, judge) if bound else None
+    roots, now = judge.policy.tee.development_roots, None
+    if bound is not None:
+        now = status_now(bound.evidence, judge.verifiers[bound.evidence.tee], judge.fresh, roots, judge.at)
     return appraise(claims, judge.policy.tee.references, moment_of(bundle, judge), status_now=now)
 
 
-def status_now(evidence: Evidence, judge: Judge) -> str | None:
-    """Return what the vendor says of the platform now by the fresh endorsements that fit it; None where none does."""
-    verifier, said = judge.verifiers[evidence.tee], None
-    for endorsements in judge.fresh:
+def status_now(
+    evidence: Evidence, verifier: EvidenceVerifier, fresh: Sequence[Endorsements], roots: Collection[str], now: datetime
+) -> str | None:
+    """Return what the vendor says of the platform ``now`` by the ``fresh`` endorsements that fit it; else None.
+
+    Each is tried by itself: a run has many platforms. Where all that fit refuse the platform, their reason is told.
+    """
+    said = None
+    for endorsements in fresh:
         renewed = replace(evidence, endorsements=(endorsements,))
         try:
-            claims = verifier.verify(renewed, development_roots=judge.policy.tee.development_roots, at=judge.at)
+            claims = verifier.verify(renewed, development_roots=roots, at=now)
         except MissingError:
             continue
         except (VerificationError, MalformedError) as error:
-            said = f"Refused: {error}"
+            if getattr(error, "code", "") != "collateral-of-another-platform":
+                said = f"Refused: {error}"
         else:
             return claims.tcb_status
     return said
