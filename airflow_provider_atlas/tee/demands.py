@@ -58,7 +58,7 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AtLeast:
+class NoLess:
     """A number that is no smaller than ``minimum``."""
 
     minimum: int

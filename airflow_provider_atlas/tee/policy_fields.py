@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 from airflow_provider_atlas.encoding import Json, JsonObject, parse_hex
 from airflow_provider_atlas.tee.demands import (
-    AtLeast,
     Bits,
     Demand,
     EachAtLeast,
     Is,
     Listed,
+    NoLess,
     Recent,
     bit_vector,
     bits_of,
@@ -115,7 +115,7 @@ class Floor:
 
     def demands(self, fact: str, value: Any) -> Mapping[str, Demand]:  # noqa: ANN401
         """See ``Kind``."""
-        return {fact: AtLeast(minimum=value)}
+        return {fact: NoLess(minimum=value)}
 
     def value_of(self, fact: str, facts: Mapping[str, Fact]) -> Json:
         """See ``Kind``."""
@@ -161,7 +161,7 @@ class ComponentFloor:
 
     def demands(self, fact: str, value: Any) -> Mapping[str, Demand]:  # noqa: ANN401
         """See ``Kind``."""
-        return {f"{fact}.{component}": AtLeast(minimum=svn) for component, svn in value.items()}
+        return {f"{fact}.{component}": NoLess(minimum=svn) for component, svn in value.items()}
 
     def value_of(self, fact: str, facts: Mapping[str, Fact]) -> Json:
         """See ``Kind``."""

@@ -20,6 +20,7 @@ from airflow_provider_atlas.intoto.statement import Statement
 from airflow_provider_atlas.sigstore.bundle import SigstoreBundle
 from airflow_provider_atlas.sigstore.trusted_root import TrustedRoot
 from airflow_provider_atlas.tee.binding import Binding
+from airflow_provider_atlas.tee.policy_fields import FIELDS
 from airflow_provider_atlas.tlog.hashedrekord import HashedRekord
 from airflow_provider_atlas.tlog.timestamp import TrustedAuthority
 from airflow_provider_atlas.verify.policy import Policy
@@ -148,6 +149,16 @@ def test_the_document_has_the_table_of_questions():
     assert [(int(number), name, question, failure) for number, name, _, question, failure in rows] == [
         (question.number, question.name, question.question, question.failure) for question in QUESTIONS.values()
     ]
+
+
+def test_the_document_has_every_field_of_every_tee():
+    table = DOCUMENT.partition("<!-- fields -->")[2].partition("<!-- /fields -->")[0]
+    rows = re.findall(r"^\| `([a-z-]+)` \| (.*?) \| (.*?) \|$", table, re.MULTILINE)
+    fields = {tee: re.findall(r"`(\w+)`", told) for tee, _, told in rows}
+    assert fields == {tee: list(known.fields) for tee, known in FIELDS.items()}
+    assert {tee: re.findall(r"\*\*`(\w+)`\*\*", told) for tee, told, _ in rows} == {
+        tee: list(known.code) for tee, known in FIELDS.items()
+    }
 
 
 def test_every_kept_file_is_in_its_one_spelling():
