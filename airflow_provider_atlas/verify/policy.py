@@ -40,6 +40,7 @@ See: ``docs/format.md`` §9, ``docs/policy.schema.json``.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Literal, cast
 
 from airflow_provider_atlas.encoding import sha256_hex
@@ -81,10 +82,16 @@ class TimestampDemand:
         reasons: list[str] = []
         for authority in self.authorities:
             try:
-                return authority.check(timestamp, signature)
+                return _seen(authority, timestamp, signature)
             except (MalformedError, SignatureError) as error:
                 reasons.append(str(error))
         raise InclusionError("; ".join(dict.fromkeys(reasons)))
+
+
+@lru_cache(maxsize=4096)
+def _seen(authority: TrustedAuthority, timestamp: bytes, signature: bytes) -> datetime:
+    # Three questions ask it of each record. What raises is asked again.
+    return authority.check(timestamp, signature)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

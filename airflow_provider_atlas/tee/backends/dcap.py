@@ -8,6 +8,7 @@ See: Intel TDX DCAP Quoting Library API; RFC 9334 §4 (Verifier).
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import cast
 
@@ -181,6 +182,7 @@ def _claims(quote: TdxQuote, told: Fields, collateral: Collateral) -> Claims:
     )
 
 
+@lru_cache(maxsize=256)
 def _issued(collateral: Collateral) -> int:
     """Return when the oldest of what may go stale was issued: TCB levels, the enclave's identity, revoked platforms.
 
