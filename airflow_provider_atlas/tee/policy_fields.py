@@ -386,5 +386,7 @@ TCB_STATUSES = (
 )  # fmt: skip
 """Intel's words on a platform's firmware that a policy may accept. ``Revoked`` is none of them."""
 
-IDENTITIES = frozenset({"ppid_sha256", "platform_instance_id_sha256", "chip_id_sha256", "ak_sha256", "module_id"})
+IDENTITIES = frozenset(
+    {"ppid_sha256", "platform_instance_id_sha256", "chip_id_sha256", "ak_sha256", "module_id", "td_id"}
+)
 """The facts that name one machine, or one guest, for as long as it lives: reports show them salted."""

@@ -45,6 +45,7 @@ def own() -> Sequence[Vector]:
     return [
         tdx("tdx_v4_padded", "tdx_v4_padded", "2025-06-19T10:32:28Z", 0),
         tdx("tdx_v5", "tdx_v5", "2026-02-18T10:58:52Z", 0),
+        tdx("tdx_v5_extended", "tdx_v5_extended", "2026-10-08T00:30:00Z", 0),
         tdx("tdx_v4_out_of_date", "tdx_v4_out_of_date", "2025-02-13T09:00:00Z", 1, "tcb-status-not-listed"),
         tdx("tdx_v5_no_tcb_level", "tdx_v5", "2026-02-18T10:58:52Z", 1, "tcb-not-supported"),
         tdx("tdx_v5", "tdx_v5", "2027-01-01T00:00:00Z", 1, "expired"),

@@ -28,6 +28,7 @@ KNOWN = [vector for vector in (*tee_vectors.own(), *tee_vectors.collected()) if 
 POSITIVE = [vector for vector in KNOWN if vector.exit_code == 0]
 ROOT = tee_vectors.OWN.parents[2]
 GOOD = tee_vectors.own()[0]
+OUT_OF_DATE, UNSUPPORTED = tee_vectors.own()[3:5]
 
 
 def ids(vectors: list[Vector]) -> list[str]:
@@ -175,7 +176,7 @@ def test_the_report_is_what_its_schema_says(atlas, simulated):
     parts = json.loads((ROOT / "docs" / "report.schema.json").read_text("utf-8"))["$defs"]
     assert {name: parts[name] for name in schema["$defs"]} == schema["$defs"]
     validator = jsonschema.Draft202012Validator(schema)
-    for arguments in ([GOOD.path], words(GOOD), words(tee_vectors.own()[2]), simulated, [__file__]):
+    for arguments in ([GOOD.path], words(GOOD), words(OUT_OF_DATE), simulated, [__file__]):
         assert list(validator.iter_errors(atlas("tee", "verify", *arguments, "--json").document)) == []
 
 
@@ -245,7 +246,7 @@ def test_every_commented_line_of_a_starting_policy_holds_for_its_evidence(atlas,
 
 def test_no_policy_comes_from_evidence_that_is_not_genuine(atlas):
     assert atlas("tee", "policy", "from", GOOD.path).code == 3
-    answer = atlas("tee", "policy", "from", *words(tee_vectors.own()[3]))
+    answer = atlas("tee", "policy", "from", *words(UNSUPPORTED))
     assert (answer.code, answer.out) == (1, "")
 
 
@@ -293,11 +294,13 @@ def test_an_ear_is_signed_and_says_what_the_report_says(atlas, tmp_path):
     public.verify(numbers, f"{header}.{payload}".encode(), ec.ECDSA(hashes.SHA256()))
 
 
-@pytest.mark.parametrize(("number", "hardware"), [(2, 32), (3, 99)])
-def test_an_ear_on_evidence_that_is_refused_is_contraindicated(atlas, tmp_path, number, hardware):
+@pytest.mark.parametrize(
+    ("vector", "hardware"), [(OUT_OF_DATE, 32), (UNSUPPORTED, 99)], ids=ids([OUT_OF_DATE, UNSUPPORTED])
+)
+def test_an_ear_on_evidence_that_is_refused_is_contraindicated(atlas, tmp_path, vector, hardware):
     key, jwt = tmp_path / "key.pem", tmp_path / "result.jwt"
     atlas("keys", "generate", "--out", key)
-    assert atlas("tee", "verify", *words(tee_vectors.own()[number]), "--ear", jwt, "--ear-key", key).code == 1
+    assert atlas("tee", "verify", *words(vector), "--ear", jwt, "--ear-key", key).code == 1
     appraisal = _decoded(jwt.read_text().split(".")[1])["submods"]["tdx"]
     assert appraisal["ear_status"] == "contraindicated"
     assert appraisal["ear_trustworthiness_vector"]["hardware"] == hardware
