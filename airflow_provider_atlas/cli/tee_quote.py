@@ -1,6 +1,7 @@
 """``atlas tee quote``: ask this machine's TEE for evidence that commits to some bytes."""
 
 import hashlib
+import secrets
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ _EXAMPLE = """\
 examples:
   atlas tee quote --report-data $(openssl rand -hex 64) --out evidence.json
   atlas tee quote --file model.safetensors --raw --out quote.bin
+  atlas tee quote | atlas tee policy from /dev/stdin --out policy.yaml
 
 The TEE is that of the setting [atlas] attester. The evidence is JSON, with what vouches for the platform; --raw gives
 the quote alone, as the hardware made it.
@@ -25,8 +27,8 @@ the quote alone, as the hardware made it.
 def configure(parser: ArgumentParser) -> None:
     """Add the arguments of ``atlas tee quote``."""
     parser.epilog = _EXAMPLE
-    committed = parser.add_mutually_exclusive_group(required=True)
-    committed.add_argument("--report-data", metavar="HEX", help="the 64 bytes to commit to")
+    committed = parser.add_mutually_exclusive_group()
+    committed.add_argument("--report-data", metavar="HEX", help="the 64 bytes to commit to; else random ones")
     committed.add_argument("--file", metavar="F", help="commit to the SHA-512 of this file")
     parser.add_argument("--raw", action="store_true", help="write the quote alone")
     parser.add_argument("--out", metavar="FILE", help="a new file for it; else standard output")
@@ -40,12 +42,7 @@ def run(options: Namespace) -> int:
     attester = tees.attester(settings_of(options))
     if attester is None:
         raise ConfigError("[atlas] attester is none: set it to the TEE of this machine, or to simulated:/a/folder")
-    committed = report_data(options)
-    if committed is None:
-        committed = hashlib.sha512(read_file(options.file, "the file")).digest()
-    if len(committed) != 64:
-        raise ConfigError("cannot use --report-data: expected 64 bytes in hex")
-    evidence = attester.attest(committed)
+    evidence = attester.attest(_committed(options))
     content = evidence.quote if options.raw else canonical_json(evidence.to_json())
     if options.out is None:
         output.write(content if options.raw else content + b"\n")
@@ -53,3 +50,13 @@ def run(options: Namespace) -> int:
         write_file(Path(options.out), content)
         output.remark(f"{options.out} holds evidence of the TEE {evidence.tee}, by {evidence.provider}")
     return 0
+
+
+def _committed(options: Namespace) -> bytes:
+    committed = report_data(options)
+    if committed is None:
+        named = options.file is not None
+        return hashlib.sha512(read_file(options.file, "the file")).digest() if named else secrets.token_bytes(64)
+    if len(committed) != 64:
+        raise ConfigError("cannot use --report-data: expected 64 bytes in hex")
+    return committed

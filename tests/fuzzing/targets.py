@@ -31,6 +31,7 @@ from airflow_provider_atlas.tlog.receipt import Receipt
 from airflow_provider_atlas.tlog.rekor import LogEntry, parse_request
 from airflow_provider_atlas.tlog.tile import bundle, parse_bundle
 from airflow_provider_atlas.tlog.witness import AddCheckpoint, parse_lines
+from airflow_provider_atlas.verify.evidence_file import Presented, endorsements_in
 
 CORPUS = Path(__file__).parent / "corpus"
 
@@ -94,5 +95,7 @@ TARGETS: dict[str, Target] = {
     "pck-chain": _spelled(PckChain),
     "dcap-collateral": Target(parse=Collateral.parse),
     "pcs-answers": Target(parse=_told),
+    "evidence-file": Target(parse=Presented.parse),
+    "endorsements-file": Target(parse=endorsements_in),
 }
 """Every parser that a stranger's bytes reach, by the name of its corpus."""

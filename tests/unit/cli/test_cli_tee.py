@@ -326,6 +326,14 @@ def test_a_quote_of_this_machine_verifies(atlas, tmp_path, monkeypatch):
     assert evidence_in(raw.read_bytes()).tee == "tdx"
 
 
+def test_a_quote_commits_to_random_bytes_where_nobody_says_what(atlas, tmp_path, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__ATLAS__ATTESTER", f"simulated:{tmp_path}/tee")
+    quotes = [json.loads(atlas("tee", "quote").out)["quote"] for _ in range(2)]
+    assert quotes[0] != quotes[1]
+    short = atlas("tee", "quote", "--report-data", "ab" * 32)
+    assert (short.code, short.out) == (2, "")
+
+
 def test_a_machine_without_a_tee_quotes_nothing(atlas):
     answer = atlas("tee", "quote", "--report-data", "ab" * 64)
     assert (answer.code, answer.out) == (2, "")
