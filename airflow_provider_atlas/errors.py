@@ -71,7 +71,14 @@ class ArchiveError(AttestingError):
 
 
 class VerificationError(AtlasError):
-    """The evidence was made, and is wrong."""
+    """The evidence was made, and is wrong.
+
+    ``code`` says why to machines, where whoever raised it knew more than its class says; else it is empty.
+    """
+
+    def __init__(self, message: str = "", *, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class SignatureError(VerificationError):

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from airflow_provider_atlas.bundle import MEDIA_TYPE, AttestationBundle, BoundEvidence
+from airflow_provider_atlas.bundle import MEDIA_TYPE, AttestationBundle
 from airflow_provider_atlas.cli.quote_recognition import describe_quote
 from airflow_provider_atlas.encoding import Fields, Json, JsonObject, format_time, parse_json, sha256_hex
 from airflow_provider_atlas.errors import MalformedError
@@ -12,11 +12,13 @@ from airflow_provider_atlas.intoto.pipeline import Pipeline
 from airflow_provider_atlas.intoto.scai import attribute_for
 from airflow_provider_atlas.intoto.statement import STATEMENT_TYPE, Statement
 from airflow_provider_atlas.signing.dsse import Envelope
+from airflow_provider_atlas.tee.binding import Binding
+from airflow_provider_atlas.tee.evidence import Evidence
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint
 from airflow_provider_atlas.tlog.note import SignedNote
 from airflow_provider_atlas.tlog.receipt import Receipt
 from airflow_provider_atlas.verify.policy import Policy
-from airflow_provider_atlas.verify.report import SCHEMA
+from airflow_provider_atlas.verify.report import SCHEMA, SCHEMA_1
 
 _SIGNATURE_LINE = "\n\n\N{EM DASH} ".encode()
 
@@ -55,15 +57,17 @@ def describe_policy(policy: Policy) -> JsonObject:
         "sha256": policy.sha256,
         "signers": {signer.name: signer.key.sha256 for signer in policy.signers},
         "logs": {log.origin: str(log.key) for log in policy.logs},
-        "evidence": "required" if policy.evidence_required else "optional",
+        "evidence": "required" if policy.tee.required else "optional",
         "accepted_tees": [
             {
-                "tees": sorted(accepted.reference.tees),
-                "tcb_status": sorted(accepted.reference.tcb_status),
-                "measurements": {name: sorted(values) for name, values in accepted.reference.measurements.items()},
-                "development_roots": sorted(accepted.development_roots),
+                "tee": reference.tee,
+                "tcb_status": sorted(reference.tcb_status),
+                "measurements": {name: sorted(values) for name, values in reference.measurements.items()},
+                "demands": sorted(reference.demanding),
+                "assurance": reference.assurance,
+                "development_roots": sorted(reference.development_roots),
             }
-            for accepted in policy.tees
+            for reference in policy.tee.references
         ],
         "start": "required" if policy.start_required else "optional",
         "manifest": "required" if policy.manifest_required else "optional",
@@ -81,7 +85,7 @@ def _json(content: bytes) -> JsonObject:
             return _bundle(AttestationBundle.parse(content))
         case {"payloadType": _}:
             return {"what": "envelope", **_envelope(Envelope.parse(value))}
-        case {"schema": str(schema)} if schema == SCHEMA:
+        case {"schema": str(schema)} if schema in (SCHEMA, SCHEMA_1):
             return _report(value)
         case {"v": _, "dag_id": _, "tasks": _}:
             return _pipeline(Pipeline.parse(content))
@@ -92,11 +96,12 @@ def _json(content: bytes) -> JsonObject:
 
 
 def _bundle(bundle: AttestationBundle) -> JsonObject:
+    bound = bundle.bound_evidence
     return {
         "what": "bundle",
         "signer_sha256": bundle.public_key.sha256,
         "envelopes": {role: _envelope(envelope) for role, envelope in bundle.envelopes.items()},
-        "evidence": _evidence(bundle.bound_evidence) if bundle.bound_evidence else None,
+        "evidence": describe_evidence(bound.evidence, bound.binding) if bound else None,
         "receipts": {role: _receipt(receipt) for role, receipt in bundle.receipts.items()},
         "timestamps": {role: f"{len(timestamp)} bytes" for role, timestamp in bundle.timestamps.items()},
     }
@@ -171,16 +176,21 @@ def _pipeline(pipeline: Pipeline) -> JsonObject:
     }
 
 
-def _evidence(bound: BoundEvidence) -> JsonObject:
-    evidence = bound.evidence
+def describe_evidence(evidence: Evidence, binding: Binding | None) -> JsonObject:
+    """Return what ``evidence`` says, and what its ``binding`` says that it commits to.
+
+    Raises MalformedError for a quote that is not one.
+    """
     return {
+        "what": "evidence",
         "tee": evidence.tee,
         "provider": evidence.provider,
         "attribute": attribute_for(evidence.provider),
+        "media_type": evidence.media_type,
         "quote": describe_quote(evidence.quote) or {"size": len(evidence.quote), "sha256": sha256_hex(evidence.quote)},
         "endorsements": [{"media_type": item.media_type, "size": len(item.content)} for item in evidence.endorsements],
-        "binding": bound.binding.to_json(),
-        "binds_this": bound.binding.report_data().hex(),
+        "binding": binding.to_json() if binding else None,
+        "binds_this": binding.report_data().hex() if binding else None,
     }
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from airflow_provider_atlas.cli.arguments import add_json, add_run, moment, read_file, run_folder
 from airflow_provider_atlas.cli.output import Output
+from airflow_provider_atlas.cli.tee_arguments import endorsements
 from airflow_provider_atlas.errors import ConfigError
 from airflow_provider_atlas.report import html
 from airflow_provider_atlas.report.terminal import print_report
@@ -31,6 +32,13 @@ def configure(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--html", metavar="FILE", help="write the report as one HTML page, too")
     parser.add_argument("--at", metavar="TIME", help="judge as of this moment, such as 2026-01-31T12:00:00Z; else now")
+    parser.add_argument(
+        "--fresh",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="collateral of that moment: tell what vendors say of the platforms then, too; repeatable",
+    )
     add_json(parser)
     parser.set_defaults(run=run)
 
@@ -62,4 +70,5 @@ def _judged(options: Namespace) -> VerificationReport:
     policy = Policy.parse(read_file(options.policy, "the policy"))
     run = archives.open_run(str(run_folder(options)))
     wanted = tuple(options.run_name) if options.archive is not None else None
-    return runs.verify_run_folder(run, policy, at=moment(options.at), wanted=wanted)
+    fresh = endorsements(options.fresh, "--fresh") if options.fresh else ()
+    return runs.verify_run_folder(run, policy, at=moment(options.at), wanted=wanted, fresh=fresh)

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from airflow_provider_atlas.encoding import JsonObject, canonical_json
+from airflow_provider_atlas.tee.assurance import LEVELS, Assurance
 from airflow_provider_atlas.verify.questions import QUESTIONS, Question
-from airflow_provider_atlas.verify.report import Check, RecordResult, Status, TeeResult, VerificationReport
+from airflow_provider_atlas.verify.report import Check, RecordResult, Status, VerificationReport
+from airflow_provider_atlas.verify.tee_result import TeeResult
 
 DEVELOPMENT = "DEVELOPMENT: simulated TEE, proves nothing about hardware"
 """What every form of a report says aloud when any evidence in it came from a simulator."""
@@ -119,9 +121,15 @@ def machines(report: VerificationReport) -> Sequence[Machine]:
     found: dict[bytes, tuple[TeeResult, list[str]]] = {}
     for record in report.records:
         if record.tee is not None:
-            _, subjects = found.setdefault(canonical_json(record.tee.to_json()), (record.tee, []))
+            _, subjects = found.setdefault(canonical_json(record.tee.kind), (record.tee, []))
             subjects.append(record.subject)
     return [Machine(tee=tee, subjects=subjects) for tee, subjects in found.values()]
+
+
+def levels(report: VerificationReport) -> Mapping[Assurance, int]:
+    """Return how many records' evidence reaches each level of assurance that any reaches, the lowest first."""
+    count = Counter(record.tee.assurance for record in report.records if record.tee)
+    return {level: count[level] for level in LEVELS if count[level]}
 
 
 def worst_by_subject(checks: Iterable[Check]) -> Mapping[str, Status]:

@@ -60,6 +60,8 @@ def _counts(report: VerificationReport) -> Iterator[Text]:
     yield Text(
         f"  {len(report.records)} records, {len(report.checks)} answers, {artifacts}".replace("not-read", "not read")
     )
+    if levels := summary.levels(report):
+        yield Text(f"  evidence: {', '.join(f'{count} {level}' for level, count in levels.items())}")
     if report.limitations:
         yield Text(f"  {len(report.limitations)} limits of what this means: in the JSON or HTML report", style="dim")
 

@@ -29,7 +29,7 @@ def limitations_of(
 
 
 def _of_tee(records: Sequence[RecordResult]) -> Iterator[str]:
-    simulated = [record for record in records if record.tee and record.tee.assurance == "development"]
+    simulated = [record for record in records if record.tee and record.tee.development]
     without = [record for record in records if record.tee is None]
     if simulated:
         yield (

@@ -40,20 +40,19 @@ See: ``docs/format.md`` §9, ``docs/policy.schema.json``.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Literal, cast
 
 from airflow_provider_atlas.encoding import sha256_hex
 from airflow_provider_atlas.errors import ConfigError, InclusionError, MalformedError, SignatureError
 from airflow_provider_atlas.signing.keys import PublicKey
-from airflow_provider_atlas.tee.appraisal import ReferenceValues
 from airflow_provider_atlas.tlog.note import VerifierKey
 from airflow_provider_atlas.tlog.policy import WitnessPolicy
 from airflow_provider_atlas.tlog.timestamp import TrustedAuthority
 from airflow_provider_atlas.tlog.trust import Entries, TrustedLog
 from airflow_provider_atlas.verify.policy_schema import POLICY_SCHEMA
-
-MAX_POLICY_SIZE = 1 << 20
-"""The largest policy that is read, in bytes."""
+from airflow_provider_atlas.verify.strict_yaml import load
+from airflow_provider_atlas.verify.tee_policy import TeePolicy
 
 _ENTRIES: Entries = "hashedrekord 0.0.2"
 
@@ -67,17 +66,6 @@ class TrustedSigner:
 
     name: str
     key: PublicKey
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AcceptedTee:
-    """Reference values, and the development roots (SHA-256 of the certificate, hex) that they are accepted under.
-
-    The roots belong to these values alone: what one simulator measures is nothing to another.
-    """
-
-    reference: ReferenceValues
-    development_roots: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,26 +84,30 @@ class TimestampDemand:
         reasons: list[str] = []
         for authority in self.authorities:
             try:
-                return authority.check(timestamp, signature)
+                return _seen(authority, timestamp, signature)
             except (MalformedError, SignatureError) as error:
                 reasons.append(str(error))
         raise InclusionError("; ".join(dict.fromkeys(reasons)))
+
+
+@lru_cache(maxsize=4096)
+def _seen(authority: TrustedAuthority, timestamp: bytes, signature: bytes) -> datetime:
+    # Three questions ask it of each record. What raises is asked again.
+    return authority.check(timestamp, signature)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """A policy as parsed; ``sha256`` (hex) is of the bytes it was parsed from, so that a report names exactly them.
 
-    ``tees`` are those that are accepted; none means that evidence is not asked for. With ``evidence_required`` a record
-    without evidence fails. ``timestamps`` is None where nobody asks for time-stamps.
+    ``tee`` says what is accepted of evidence. ``timestamps`` is None where nobody asks for time-stamps.
     """
 
     name: str
     sha256: str
     signers: Sequence[TrustedSigner]
     logs: Sequence[TrustedLog]
-    tees: Sequence[AcceptedTee]
-    evidence_required: bool
+    tee: TeePolicy
     start_required: bool
     manifest_required: bool
     artifacts: ArtifactDemand
@@ -128,7 +120,7 @@ class Policy:
         Raises ConfigError, with one sentence that says where and what, when it is no policy: an unknown or repeated
         key, a key or a digest that cannot be read.
         """
-        document = _load(content)
+        document = load(content, POLICY_SCHEMA)
         try:
             return cls._of(document, sha256_hex(content))
         except MalformedError as error:
@@ -136,8 +128,8 @@ class Policy:
 
     @classmethod
     def _of(cls, document: Mapping[str, Any], sha256: str) -> "Policy":
-        tee, records = document.get("tee", {}), document.get("records", {})
-        return cls(
+        records = document.get("records", {})
+        policy = cls(
             name=document["name"],
             sha256=sha256,
             signers=[
@@ -145,18 +137,17 @@ class Policy:
                 for item in document["signers"]
             ],
             logs=[_log(item) for item in document["logs"]],
-            tees=[_accepted(item) for item in tee.get("accept", [])],
-            evidence_required=tee.get("evidence") == "required",
+            tee=TeePolicy.parse(document.get("tee", {}), sha256),
             start_required=records.get("start", "optional") == "required",
             manifest_required=records.get("manifest", "required") == "required",
             artifacts=cast("ArtifactDemand", document.get("artifacts", "present")),
             timestamps=_timestamps(document["timestamps"]) if "timestamps" in document else None,
         )
-
-    @property
-    def development_roots(self) -> frozenset[str]:
-        """Every development root that some TEE is accepted under."""
-        return frozenset(root for tee in self.tees for root in tee.development_roots)
+        if policy.tee.at == "attested" and not (policy.timestamps and policy.timestamps.required):
+            raise MalformedError(
+                "expected timestamps.link: required, since tee.at: attested trusts nobody else's clock"
+            )
+        return policy
 
     @property
     def is_witnessed(self) -> bool:
@@ -192,17 +183,6 @@ def _item_of(log: TrustedLog) -> Mapping[str, str]:
     return {**item, "witnesses": log.witnesses.to_text()} if log.witnesses else item
 
 
-def _accepted(item: Mapping[str, Any]) -> AcceptedTee:
-    roots = frozenset(item.get("development_roots", []))
-    reference = ReferenceValues(
-        tees=frozenset({item["tee"]}),
-        measurements={name: frozenset(values) for name, values in item["measurements"].items()},
-        tcb_status=frozenset(item.get("tcb_status", ["UpToDate"])),
-        allow_development=bool(roots),
-    )
-    return AcceptedTee(reference=reference, development_roots=roots)
-
-
 def _timestamps(item: Mapping[str, Any]) -> TimestampDemand:
     return TimestampDemand(
         authorities=[
@@ -212,44 +192,6 @@ def _timestamps(item: Mapping[str, Any]) -> TimestampDemand:
         within=timedelta(seconds=item["within"]),
         required=item["link"] == "required",
     )
-
-
-def _load(content: bytes) -> Mapping[str, Any]:
-    import jsonschema
-    import yaml
-
-    if len(content) > MAX_POLICY_SIZE:
-        raise ConfigError(f"the policy is larger than {MAX_POLICY_SIZE} bytes")
-    try:
-        document = yaml.load(content.decode("utf-8"), Loader=_strict_loader())  # noqa: S506 - a SafeLoader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"the policy is not YAML: {' '.join(str(error).split())[:300]}") from error
-    validator = jsonschema.Draft202012Validator(cast("Mapping[str, Any]", POLICY_SCHEMA))
-    problem = jsonschema.exceptions.best_match(validator.iter_errors(document))
-    if problem is not None:
-        where = ".".join(map(str, problem.absolute_path)) or "the policy"
-        raise ConfigError(f"the policy is not usable: {where}: {problem.message[:300]}")
-    return cast("Mapping[str, Any]", document)
-
-
-def _strict_loader() -> Any:  # noqa: ANN401 - yaml has no type for a loader class
-    import yaml
-
-    class StrictLoader(yaml.SafeLoader):
-        """YAML without aliases (which can be made to explode) and without repeated keys (the last would win)."""
-
-        def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401 - yaml's own signature
-            if self.check_event(yaml.events.AliasEvent):
-                raise yaml.YAMLError("aliases are not allowed in a policy")
-            return super().compose_node(parent, index)
-
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: ANN401
-            mapping = super().construct_mapping(node, deep=deep)
-            if len(mapping) != len(node.value):
-                raise yaml.YAMLError(f"a key is given twice{node.start_mark}")
-            return mapping
-
-    return StrictLoader
 
 
 def starting_policy(

@@ -1,9 +1,8 @@
 """The JSON Schema (draft 2020-12) of a policy, as ``docs/policy.schema.json`` has it. Unknown keys are refused."""
 
 from airflow_provider_atlas.encoding import JsonObject
+from airflow_provider_atlas.verify.tee_schema import TEE_SCHEMA
 
-_MEASUREMENT = {"type": "string", "pattern": "^([0-9a-f]{64}|[0-9a-f]{96})$"}
-_SHA256 = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 _DEMAND = {"enum": ["required", "optional"]}
 
 
@@ -15,20 +14,6 @@ def _object(properties: JsonObject, *required: str) -> JsonObject:
         "required": list(required),
     }
 
-
-_REFERENCE = _object(
-    {
-        "tee": {"enum": ["tdx", "sev-snp"]},
-        "development_roots": {"type": "array", "items": _SHA256},
-        "measurements": {
-            "type": "object",
-            "additionalProperties": {"type": "array", "items": _MEASUREMENT, "minItems": 1},
-        },
-        "tcb_status": {"type": "array", "items": {"type": "string"}, "minItems": 1},
-    },
-    "tee",
-    "measurements",
-)
 
 POLICY_SCHEMA: JsonObject = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -57,11 +42,7 @@ POLICY_SCHEMA: JsonObject = {
                     "key",
                 ),
             },
-            "tee": _object(
-                {"evidence": _DEMAND, "accept": {"type": "array", "items": _REFERENCE, "minItems": 1}},
-                "evidence",
-                "accept",
-            ),
+            "tee": TEE_SCHEMA,
             "timestamps": _object(
                 {
                     "link": _DEMAND,

@@ -3,8 +3,8 @@
 VerificationError and MalformedError are a no; MissingError is no answer. Nothing here reads a clock or a network.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from airflow_provider_atlas.bundle import AttestationBundle, log_entry, vouching_statement
@@ -13,19 +13,22 @@ from airflow_provider_atlas.errors import (
     AppraisalError,
     BindingError,
     InclusionError,
+    MalformedError,
     MissingError,
     SignatureError,
     StatementError,
+    VerificationError,
 )
 from airflow_provider_atlas.intoto.link import Link
 from airflow_provider_atlas.intoto.provenance import provenance_of
 from airflow_provider_atlas.intoto.scai import SIMULATED_PROVIDER
 from airflow_provider_atlas.intoto.start import is_start_of
 from airflow_provider_atlas.intoto.statement import PAYLOAD_TYPE, Statement
-from airflow_provider_atlas.tee.appraisal import appraise
+from airflow_provider_atlas.tee.appraisal import Appraisal, appraise
 from airflow_provider_atlas.tee.attester import EvidenceVerifier
 from airflow_provider_atlas.tee.binding import is_committed
-from airflow_provider_atlas.tee.evidence import Claims
+from airflow_provider_atlas.tee.demands import Moment
+from airflow_provider_atlas.tee.evidence import Claims, Endorsements, Evidence
 from airflow_provider_atlas.verify.policy import Policy
 
 CLOCK_TOLERANCE = timedelta(seconds=60)
@@ -34,11 +37,15 @@ CLOCK_TOLERANCE = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judge:
-    """What a record is judged by: the policy, the verifiers of evidence by TEE, and the moment (aware)."""
+    """What a record is judged by: the policy, the verifiers of evidence by TEE, and the moment (aware).
+
+    ``fresh`` are endorsements of that moment, from which to tell what a vendor says of a platform now.
+    """
 
     policy: Policy
     verifiers: Mapping[str, EvidenceVerifier]
     at: datetime
+    fresh: Sequence[Endorsements] = ()
 
 
 def check_signature(bundle: AttestationBundle, judge: Judge) -> None:
@@ -77,24 +84,43 @@ def _check_start(bundle: AttestationBundle, link: Link, judge: Judge) -> None:
         raise StatementError("expected the link to end what its start record began, with the inputs it had then")
 
 
+def moment_of(bundle: AttestationBundle, judge: Judge) -> Moment:
+    """Return as of which moment the evidence is judged, and when an authority saw its record, if one did.
+
+    Raises AppraisalError when the policy judges as of that moment and there is none, InclusionError when it is forged.
+    """
+    demand, timestamp = judge.policy.timestamps, bundle.timestamps.get("link")
+    by_stamp, attested = judge.policy.tee.at == "attested", None
+    if demand is not None and timestamp is not None:
+        try:
+            attested = demand.moment_of(timestamp, bundle.envelopes["link"].signature)
+        except InclusionError:
+            if by_stamp:
+                raise
+    if by_stamp and attested is None:
+        raise AppraisalError("expected a time-stamp of the link, as of which the policy judges its evidence")
+    return Moment(at=attested if by_stamp and attested else judge.at, now=judge.at, attested=attested)
+
+
 def check_evidence(bundle: AttestationBundle, judge: Judge) -> Claims | None:
     """3: the quote is genuine, up to a root that the policy accepts. Returns its claims; none when none is asked."""
     bound, policy = bundle.bound_evidence, judge.policy
     if bound is None:
-        if policy.evidence_required:
+        if policy.tee.required:
             raise AppraisalError("expected TEE evidence, which the policy requires; the record has none")
         return None
     verifier = judge.verifiers.get(bound.evidence.tee)
     if verifier is None:
         raise MissingError(f"no verifier for evidence of the TEE {bound.evidence.tee!r}")
-    claims = verifier.verify(bound.evidence, development_roots=policy.development_roots, at=judge.at)
+    at = moment_of(bundle, judge).at
+    claims = verifier.verify(bound.evidence, development_roots=policy.tee.development_roots, at=at)
     # Evidence is labelled by its root. A simulator that calls itself something else is lying about what it is.
     if claims.development != (bound.evidence.provider == SIMULATED_PROVIDER):
         raise SignatureError("expected evidence under a development root, and no other, to call itself simulated")
     return claims
 
 
-def check_binding(bundle: AttestationBundle, link: Link, claims: Claims) -> None:
+def check_binding(bundle: AttestationBundle, link: Link, claims: Claims, judge: Judge) -> None:
     """4: the quote commits to this link's payload, its signing key, its nonce and its beacon."""
     bound = bundle.bound_evidence
     if bound is None:
@@ -105,24 +131,41 @@ def check_binding(bundle: AttestationBundle, link: Link, claims: Claims) -> None
         raise BindingError("expected a quote whose report data is the digest of its binding")
     if binding.statement != payload_sha256 or binding.key != parse_hex(bundle.public_key.sha256, 32):
         raise BindingError("expected a quote for this link and this key")
+    if binding.beacon is None and judge.policy.tee.beacon_required:
+        raise BindingError("expected a quote with a beacon, which the policy requires: it could be of any age")
     if binding.nonce != link.environment.nonce or binding.beacon != link.environment.beacon:
         raise BindingError("expected a quote for the nonce and the beacon of this link")
 
 
-def check_appraisal(claims: Claims, judge: Judge) -> None:
-    """5: the measurements and the TCB are what one of the policy's references accepts."""
-    reasons: list[str] = []
-    for accepted in judge.policy.tees:
-        if claims.development and claims.root_sha256 not in accepted.development_roots:
-            reasons.append(f"expected a root of the reference, not the development root {claims.root_sha256}")
-            continue
+def check_appraisal(bundle: AttestationBundle, claims: Claims, judge: Judge) -> Appraisal:
+    """5: return what the measurements, the TCB and the rest come to by the policy's reference that goes furthest."""
+    bound = bundle.bound_evidence
+    roots, now = judge.policy.tee.development_roots, None
+    if bound is not None:
+        now = status_now(bound.evidence, judge.verifiers[bound.evidence.tee], judge.fresh, roots, judge.at)
+    return appraise(claims, judge.policy.tee.references, moment_of(bundle, judge), status_now=now)
+
+
+def status_now(
+    evidence: Evidence, verifier: EvidenceVerifier, fresh: Sequence[Endorsements], roots: Collection[str], now: datetime
+) -> str | None:
+    """Return what the vendor says of the platform ``now`` by the ``fresh`` endorsements that fit it; else None.
+
+    Each is tried by itself: a run has many platforms. Where all that fit refuse the platform, their reason is told.
+    """
+    said = None
+    for endorsements in fresh:
+        renewed = replace(evidence, endorsements=(endorsements,))
         try:
-            appraise(claims, accepted.reference)
-        except AppraisalError as error:
-            reasons.append(str(error))
+            claims = verifier.verify(renewed, development_roots=roots, at=now)
+        except MissingError:
+            continue
+        except (VerificationError, MalformedError) as error:
+            if getattr(error, "code", "") != "collateral-of-another-platform":
+                said = f"Refused: {error}"
         else:
-            return
-    raise AppraisalError("; ".join(dict.fromkeys(reasons)) or "expected a policy with reference values; it has none")
+            return claims.tcb_status
+    return said
 
 
 def check_inclusion(bundle: AttestationBundle, judge: Judge) -> None:

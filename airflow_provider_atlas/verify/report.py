@@ -11,9 +11,13 @@ from datetime import datetime
 from typing import Literal
 
 from airflow_provider_atlas.encoding import JsonObject, canonical_json, format_time
+from airflow_provider_atlas.verify.tee_result import TeeResult
 
-SCHEMA = "https://airflow-provider-atlas.readthedocs.io/v1/verification-report"
-"""The schema of a report of version 1: ``docs/report.schema.json``."""
+SCHEMA = "https://airflow-provider-atlas.readthedocs.io/v2/verification-report"
+"""The schema of a report of version 2: ``docs/report.schema.json``."""
+
+SCHEMA_1 = "https://airflow-provider-atlas.readthedocs.io/v1/verification-report"
+"""The schema of a report of version 1, which says less of the evidence: ``docs/report-v1.schema.json``."""
 
 Status = Literal["passed", "failed", "not-reached", "not-required"]
 """The answer to a question."""
@@ -43,32 +47,6 @@ class Check:
             "subject": self.subject,
             "status": self.status,
             "detail": self.detail,
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TeeResult:
-    """What the TEE evidence of a record came to; ``root_sha256`` is that of its root certificate.
-
-    ``assurance`` is ``development`` for a simulator, whose quotes prove nothing about any hardware.
-    """
-
-    tee: str
-    provider: str
-    assurance: str
-    tcb_status: str | None
-    root_sha256: str
-    measurements: JsonObject
-
-    def to_json(self) -> JsonObject:
-        """Return the JSON object of this result."""
-        return {
-            "tee": self.tee,
-            "provider": self.provider,
-            "assurance": self.assurance,
-            "tcb_status": self.tcb_status,
-            "root_sha256": self.root_sha256,
-            "measurements": self.measurements,
         }
 
 

@@ -1,13 +1,12 @@
 """What a report says of each record, as the record describes itself."""
 
-from airflow_provider_atlas.tee.appraisal import assurance
-from airflow_provider_atlas.tee.evidence import Claims
 from airflow_provider_atlas.verify.records import Record
-from airflow_provider_atlas.verify.report import RecordResult, TeeResult
+from airflow_provider_atlas.verify.report import RecordResult
+from airflow_provider_atlas.verify.tee_result import TeeResult
 
 
-def record_result(record: Record, claims: Claims | None) -> RecordResult:
-    """Return the row of ``record``; ``claims`` are those of its evidence where that is genuine."""
+def record_result(record: Record, tee: TeeResult | None) -> RecordResult:
+    """Return the row of ``record``; ``tee`` is what its evidence came to, where that is genuine."""
     link, bundle = record.link, record.bundle
     environment = link.environment
     receipt = bundle.receipts.get("link")
@@ -26,17 +25,5 @@ def record_result(record: Record, claims: Claims | None) -> RecordResult:
         metrics=dict(link.outcome.metrics),
         upstream=sorted(reference.step for reference in environment.upstream),
         unmeasured=[item.uri for item in environment.unmeasured],
-        tee=_tee_result(record, claims) if claims else None,
-    )
-
-
-def _tee_result(record: Record, claims: Claims) -> TeeResult:
-    bound = record.bundle.bound_evidence
-    return TeeResult(
-        tee=claims.tee,
-        provider=bound.evidence.provider if bound else "",
-        assurance=assurance(claims),
-        tcb_status=claims.tcb_status,
-        root_sha256=claims.root_sha256,
-        measurements=claims.measurements,
+        tee=tee,
     )

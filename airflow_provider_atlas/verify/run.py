@@ -16,7 +16,6 @@ from airflow_provider_atlas.artifacts.store import ArtifactStore
 from airflow_provider_atlas.errors import MalformedError, MissingError, VerificationError
 from airflow_provider_atlas.intoto.pipeline import Pipeline
 from airflow_provider_atlas.intoto.run_manifest import RunManifest
-from airflow_provider_atlas.tee.evidence import Claims
 from airflow_provider_atlas.verify import record_checks, run_checks
 from airflow_provider_atlas.verify.artifact_checks import any_there, artifacts_of, check_artifacts
 from airflow_provider_atlas.verify.limitations import limitations_of
@@ -26,6 +25,7 @@ from airflow_provider_atlas.verify.records import Record, RunRecords
 from airflow_provider_atlas.verify.report import ArtifactResult, Check, RecordResult, Status, VerificationReport
 from airflow_provider_atlas.verify.results import record_result
 from airflow_provider_atlas.verify.run_checks import Believed, Expected
+from airflow_provider_atlas.verify.tee_result import TeeResult
 
 T = TypeVar("T")
 
@@ -85,7 +85,7 @@ def verify_run(
     for damaged in records.unreadable:
         answers.note(1, damaged.subject, "failed", damaged.reason)
     ordered = sorted(records.records, key=lambda record: (record.link.name, record.try_number))
-    claims = {record.sha256: _ask_of_record(record, judge, answers) for record in ordered}
+    tees = {record.sha256: _ask_of_record(record, judge, answers) for record in ordered}
     believed = Believed(
         records=[record for record in ordered if answers.passed(record.subject, range(1, 7))],
         doubted=[item.subject for item in records.unreadable]
@@ -94,11 +94,11 @@ def verify_run(
     pipeline = _parsed_pipeline(records)
     artifacts = _ask_of_artifacts(believed, pipeline, judge, answers, store)
     identity = _ask_of_run(records, believed, pipeline, judge, answers, gate)
-    results = [record_result(record, claims[record.sha256]) for record in ordered]
+    results = [record_result(record, tees[record.sha256]) for record in ordered]
     return _report(identity, judge, answers, results, artifacts)
 
 
-def _ask_of_record(record: Record, judge: Judge, answers: Checklist) -> Claims | None:
+def _ask_of_record(record: Record, judge: Judge, answers: Checklist) -> TeeResult | None:
     subject, bundle, link = record.subject, record.bundle, record.link
     answers.ask(1, subject, lambda: record_checks.check_signature(bundle, judge), "by a signer of the policy")
     if not answers.passed(subject, (1,)):
@@ -107,14 +107,14 @@ def _ask_of_record(record: Record, judge: Judge, answers: Checklist) -> Claims |
             answers.note(number, subject, "not-reached", "the signature did not hold")
         return None
     answers.ask(2, subject, lambda: record_checks.check_statement(bundle, link, judge), "one story")
-    claims = _ask_of_evidence(record, judge, answers)
+    tee = _ask_of_evidence(record, judge, answers)
     answers.ask(6, subject, lambda: record_checks.check_logged(bundle, link, judge), "logged, in order")
-    return claims
+    return tee
 
 
-def _ask_of_evidence(record: Record, judge: Judge, answers: Checklist) -> Claims | None:
+def _ask_of_evidence(record: Record, judge: Judge, answers: Checklist) -> TeeResult | None:
     subject, bundle, link = record.subject, record.bundle, record.link
-    if bundle.bound_evidence is None and not judge.policy.evidence_required:
+    if bundle.bound_evidence is None and not judge.policy.tee.required:
         for number in (3, 4, 5):
             answers.note(number, subject, "not-required", "the policy asks for no evidence, and there is none")
         return None
@@ -123,9 +123,11 @@ def _ask_of_evidence(record: Record, judge: Judge, answers: Checklist) -> Claims
         for number in (4, 5):
             answers.note(number, subject, "not-reached", "there is no genuine evidence")
         return None
-    answers.ask(4, subject, lambda: record_checks.check_binding(bundle, link, claims), "bound to this link")
-    answers.ask(5, subject, lambda: record_checks.check_appraisal(claims, judge), "as the policy accepts")
-    return claims
+    answers.ask(4, subject, lambda: record_checks.check_binding(bundle, link, claims, judge), "bound to this link")
+    appraisal = record_checks.check_appraisal(bundle, claims, judge)
+    answers.ask(5, subject, appraisal.check, "as the policy accepts")
+    bound, salt = bundle.bound_evidence, judge.policy.tee.salt
+    return TeeResult.of(claims, appraisal, bound.evidence, binding=bound.binding, salt=salt) if bound else None
 
 
 def _ask_of_artifacts(
@@ -236,6 +238,6 @@ def _report(
         checks=sorted(answers.checks, key=lambda check: check.subject == RUN),
         records=results,
         artifacts=artifacts,
-        development=any(result.tee is not None and result.tee.assurance == "development" for result in results),
+        development=any(result.tee is not None and result.tee.development for result in results),
         limitations=limitations_of(results, artifacts, answers.checks, witnessed=judge.policy.is_witnessed),
     )

@@ -1,9 +1,11 @@
 """Archives of runs, and what judges them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from airflow_provider_atlas.artifacts.archive import Archive, RunFolder, run_path
 from airflow_provider_atlas.settings import Settings
+from airflow_provider_atlas.tee.evidence import Endorsements
 from airflow_provider_atlas.verify.policy import Policy, starting_policy
 from airflow_provider_atlas.verify.record_checks import Judge
 from airflow_provider_atlas.verify.records import load_run
@@ -13,13 +15,20 @@ from airflow_provider_atlas.wiring import archives, logs, signers, tees
 
 
 def verify_run_folder(
-    run: Archive, policy: Policy, *, at: datetime, gate: Gate | None = None, wanted: tuple[str, str] | None = None
+    run: Archive,
+    policy: Policy,
+    *,
+    at: datetime,
+    gate: Gate | None = None,
+    wanted: tuple[str, str] | None = None,
+    fresh: Sequence[Endorsements] = (),
 ) -> VerificationReport:
     """Return the report on the run whose folder ``run`` is rooted at, by ``policy`` at the moment ``at``.
 
+    ``fresh`` endorsements, of that moment, tell what a vendor says of the platforms then.
     Raises MissingError when there is no run in it, ArchiveError when it cannot be read.
     """
-    judge = Judge(policy=policy, verifiers=tees.evidence_verifiers(), at=at)
+    judge = Judge(policy=policy, verifiers=tees.evidence_verifiers(), at=at, fresh=fresh)
     return verify_run(load_run(run, wanted), judge, store=archives.artifact_store(), gate=gate)
 
 

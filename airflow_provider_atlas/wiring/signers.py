@@ -22,6 +22,13 @@ def make_key(path: str) -> PublicKey:
     return KeyFileSigner.create(path).public_key
 
 
+def key_file_signer(path: str) -> Signer:
+    """Return the signer with the private key in the file ``path``. Raises ConfigError when it cannot be used."""
+    from airflow_provider_atlas.signing.backends.key_file import KeyFileSigner
+
+    return KeyFileSigner.load(path)
+
+
 def public_half(path: str) -> PublicKey:
     """Return the public half of the private key in the file ``path``. Raises ConfigError when it cannot be used."""
     from airflow_provider_atlas.signing.backends.key_file import KeyFileSigner

@@ -37,6 +37,9 @@ def _of_quote(data: bytes) -> Iterator[tuple[str, bytes]]:
     quote = TdxQuote.parse(trim(data))
     yield "tdx-quote", quote.to_bytes()
     yield "tdx-quote-buffer", data
+    yield "evidence-file", data
+    yield "evidence-file", quote.to_bytes().hex().encode()
+    yield "endorsements-file", quote.certification.chain.to_bytes()
     yield "td-report", quote.report.to_bytes()
     yield "tdx-certification", quote.certification.to_bytes()
     yield "pck-chain", quote.certification.chain.to_bytes()
@@ -60,6 +63,8 @@ def _pairs() -> Iterator[tuple[str, bytes]]:
         yield "snp-report", content
     for content in _files("tee/snp_milan*.pem")[:2] + _files("tee/snp_turin.pem"):
         yield from _of_chain(content)
+    for content in _files("tee/tdx_*.json"):
+        yield "endorsements-file", content
     for name, pattern in (("pipeline", "format-v1/archive/**/pipeline.json"), ("dcap-collateral", "tee/tdx_*.json")):
         for content in _files(pattern):
             yield name, content

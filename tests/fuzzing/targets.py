@@ -38,6 +38,7 @@ from airflow_provider_atlas.tlog.receipt import Receipt
 from airflow_provider_atlas.tlog.rekor import LogEntry, parse_request
 from airflow_provider_atlas.tlog.tile import bundle, parse_bundle
 from airflow_provider_atlas.tlog.witness import AddCheckpoint, parse_lines
+from airflow_provider_atlas.verify.evidence_file import Presented, endorsements_in
 
 CORPUS = Path(__file__).parent / "corpus"
 
@@ -118,5 +119,7 @@ TARGETS: dict[str, Target] = {
     "snp-revocation-list": Target(parse=RevocationList.parse),
     "snp-certificate-table": Target(parse=CertificateTable.parse),
     "kds-issuers": Target(parse=kds.issuers_of),
+    "evidence-file": Target(parse=Presented.parse),
+    "endorsements-file": Target(parse=endorsements_in),
 }
 """Every parser that a stranger's bytes reach, by the name of its corpus."""

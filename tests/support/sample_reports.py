@@ -5,15 +5,19 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
+from airflow_provider_atlas.tee.appraisal import Judgement
+from airflow_provider_atlas.tee.assurance import Limit
+from airflow_provider_atlas.tee.demands import Moment
+from airflow_provider_atlas.tee.evidence import TDX_QUOTE, Evidence
 from airflow_provider_atlas.verify.questions import NAMES
 from airflow_provider_atlas.verify.report import (
     ArtifactResult,
     Check,
     RecordResult,
     Status,
-    TeeResult,
     VerificationReport,
 )
+from airflow_provider_atlas.verify.tee_result import TeeResult
 
 NOON = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
 
@@ -49,12 +53,35 @@ HARDWARE = TeeResult(
     tee="tdx",
     provider="tsm",
     assurance="standard",
+    limits=[Limit(level="standard", code="platform-not-pinned", detail="no machines are listed")],
+    judgements=[
+        Judgement(name="tee", code="ok", detail="as expected"),
+        Judgement(name="tcb-status", code="ok", detail="as expected"),
+    ],
+    moment=Moment(at=NOON, now=NOON, attested=NOON),
     tcb_status="UpToDate",
+    tcb_status_now=None,
+    advisory_ids=[],
+    development=False,
+    debug=False,
+    facts={"quote_version": 4, "tee_tcb_svn": "0b0107" + 13 * "00", "fmspc": "b0c06f000000", "smt": True},
+    identities={"ppid_sha256": sha256(b"one machine").hexdigest()},
+    salted=True,
+    evidence=Evidence(tee="tdx", provider="tsm", media_type=TDX_QUOTE, quote=b"a quote"),
+    report_data=64 * "ab",
+    binding=None,
     root_sha256=sha256(b"Intel SGX Root CA").hexdigest(),
     measurements={name: 2 * sha256(name.encode()).hexdigest()[:48] for name in ("mrtd", "rtmr0", "rtmr1", "rtmr2")},
 )
 
-SIMULATED = replace(HARDWARE, provider="simulated", assurance="development", root_sha256=sha256(b"dev").hexdigest())
+SIMULATED = replace(
+    HARDWARE,
+    provider="simulated",
+    assurance="development",
+    development=True,
+    limits=[Limit(level="development", code="development-root", detail="the root is no silicon vendor's")],
+    root_sha256=sha256(b"dev").hexdigest(),
+)
 
 
 def digest(*words: object) -> str:
@@ -118,7 +145,7 @@ def report_of(records: Sequence[RecordResult], artifacts: Sequence[ArtifactResul
         checks=answered([item.subject for item in records]),
         records=records,
         artifacts=artifacts,
-        development=any(item.tee is not None and item.tee.assurance == "development" for item in records),
+        development=any(item.tee is not None and item.tee.development for item in records),
         limitations=[
             "A record says what went in and what came out. It does not say that the task's code is right.",
             "Inputs that nobody declared or recorded are not seen.",

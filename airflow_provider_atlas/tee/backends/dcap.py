@@ -8,6 +8,8 @@ See: Intel TDX DCAP Quoting Library API; RFC 9334 §4 (Verifier).
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from functools import lru_cache
+from types import MappingProxyType
 from typing import cast
 
 from airflow_provider_atlas.encoding import Fields, parse_json, sha256_hex
@@ -20,6 +22,26 @@ from airflow_provider_atlas.tee.tdx.quote import TdxQuote
 from airflow_provider_atlas.tee.tdx.report import TdReport
 
 _TCB_SIGNING = "SGX TCB Signing"
+_CODES = MappingProxyType(
+    {
+        "No matching TCB level": "tcb-not-supported",
+        "TCB status is invalid": "tcb-revoked",
+        "revoked": "revoked",
+        "expired": "expired",
+        "Expired": "expired",
+        "hash mismatch": "attestation-key-substituted",
+        "CertNotValidYet": "not-yet-valid",
+        "issue date is in the future": "not-yet-valid",
+        "Debug": "debug",
+        "debug": "debug",
+        "SEPT_VE_DISABLE": "sept-ve-enabled",
+        "Fmspc mismatch": "collateral-of-another-platform",
+        "UnknownIssuer": "root-not-trusted",
+        "signature": "signature",
+        "Signature": "signature",
+    }
+)
+"""What ``dcap-qvl`` says (0.7), in part, and the reason code for it; the first that fits."""
 
 
 class DcapVerifier:
@@ -41,7 +63,7 @@ class DcapVerifier:
         _check_signers(collateral)
         told = _verified(evidence.quote, collateral, root, at)
         _check_issuers(collateral, quote.certification.chain)
-        return _claims(quote, told)
+        return _claims(quote, told, collateral)
 
 
 def _quote(evidence: Evidence) -> TdxQuote:
@@ -62,18 +84,20 @@ def _collateral(evidence: Evidence) -> Collateral:
 def _root(chain: PckChain, development_roots: Collection[str]) -> bytes:
     """Return the root that the quote itself names, when it is one that may be trusted."""
     if chain.root_sha256 != INTEL_ROOT_SHA256 and chain.root_sha256 not in development_roots:
-        raise SignatureError(f"expected Intel's root or an accepted development root, not {chain.root_sha256}")
+        raise SignatureError(
+            f"expected Intel's root or an accepted development root, not {chain.root_sha256}", code="root-not-trusted"
+        )
     return chain.root
 
 
 def _check_closed(report: TdReport) -> None:
     if report.debug:
-        raise SignatureError("expected a guest that its host cannot debug")
+        raise SignatureError("expected a guest that its host cannot debug", code="debug")
     if report.migratable:
-        raise SignatureError("expected a guest that cannot migrate to another platform")
+        raise SignatureError("expected a guest that cannot migrate to another platform", code="migratable")
     if report.served:
         # dcap-qvl (0.7) looks at those of the launch alone, and a service guest can be bound later.
-        raise SignatureError("expected a guest that no service guest is bound to: it could migrate it")
+        raise SignatureError("expected a guest that no service guest is bound to: it could migrate it", code="served")
 
 
 def _check_signers(collateral: Collateral) -> None:
@@ -116,7 +140,9 @@ def _verified(quote: bytes, collateral: Collateral, root: bytes, at: datetime) -
         policy = dcap_qvl.QuotePolicy.claims_only(now)
         claims = dcap_qvl.QuoteVerifier(root).verify_with_policy(quote, endorsed, now, policy)
     except (ValueError, OverflowError) as error:
-        raise SignatureError(f"expected a genuine quote: {_reason(quote, endorsed, root, now, error)}") from error
+        reason = _reason(quote, endorsed, root, now, error)
+        code = next((code for words, code in _CODES.items() if words in reason), "")
+        raise SignatureError(f"expected a genuine quote: {reason}", code=code) from error
     return Fields(parse_json(claims.to_json().encode("utf-8")), "the claims of dcap-qvl")
 
 
@@ -131,7 +157,7 @@ def _reason(quote: bytes, endorsed: object, root: bytes, now: int, error: Except
     return " ".join(str(error).partition("Stack backtrace")[0].split())[:400]
 
 
-def _claims(quote: TdxQuote, told: Fields) -> Claims:
+def _claims(quote: TdxQuote, told: Fields, collateral: Collateral) -> Claims:
     chain, report = quote.certification.chain, quote.report
     tcb, platform = told.fields("tcb"), told.fields("platform")
     return Claims(
@@ -145,6 +171,7 @@ def _claims(quote: TdxQuote, told: Fields) -> Claims:
         development=chain.root_sha256 != INTEL_ROOT_SHA256,
         facts={
             "quote_version": quote.version,
+            "migratable": report.migratable,
             "tee_tcb_svn": report.tee_tcb_svn.hex(),
             "mrsignerseam": report.mrsignerseam.hex(),
             "td_attributes": report.td_attributes.hex(),
@@ -152,11 +179,31 @@ def _claims(quote: TdxQuote, told: Fields) -> Claims:
             **_instance(report),
             "tcb_evaluation_data_number": tcb.integer("eval_data_number"),
             "tcb_date": platform.fields("tcb_level").text("tcbDate"),
-            "collateral_issued": told.integer("latest_issue_date"),
+            "collateral_issued": _issued(collateral),
             "collateral_expires": told.integer("earliest_expiration_date"),
             **_platform(platform.fields("pck")),
         },
     )
+
+
+@lru_cache(maxsize=256)
+def _issued(collateral: Collateral) -> int:
+    """Return when the oldest of what may go stale was issued: TCB levels, the enclave's identity, revoked platforms.
+
+    ``dcap-qvl`` tells the latest of these, by which a fresh list would make an old one look fresh; and the earliest of
+    all, which is that of certificates that last for decades.
+    """
+    from cryptography import x509
+
+    signed = [
+        Fields(parse_json(text.encode()), "the collateral") for text in (collateral.tcb_info, collateral.qe_identity)
+    ]
+    try:
+        dates = [datetime.fromisoformat(fields.text("issueDate")) for fields in signed]
+        dates.append(x509.load_der_x509_crl(bytes.fromhex(collateral.pck_crl)).last_update_utc)
+        return min(int(date.timestamp()) for date in dates)
+    except ValueError as error:
+        raise MalformedError("expected collateral that says when it was issued") from error
 
 
 def _instance(report: TdReport) -> Mapping[str, Fact]:
@@ -165,15 +212,20 @@ def _instance(report: TdReport) -> Mapping[str, Fact]:
 
 
 def _platform(pck: Fields) -> Mapping[str, Fact]:
-    # The PPID names one machine for ever, so only its hash may be published.
-    return {
+    # The PPID and the instance name one machine for ever, so only their hashes may be published.
+    told: dict[str, Fact] = {
         "fmspc": _octets(pck, "fmspc").hex(),
         "pce_svn": pck.integer("pce_svn"),
         "cpu_svn": _octets(pck, "cpu_svn").hex(),
         "ppid_sha256": sha256_hex(_octets(pck, "ppid")),
-        "smt": pck.text("smt_enabled"),
-        "dynamic_platform": pck.text("dynamic_platform"),
     }
+    instance = pck.any("platform_instance_id")
+    if instance is not None:
+        told["platform_instance_id_sha256"] = sha256_hex(bytes(cast("list[int]", instance)))
+    flags = {"smt": "smt_enabled", "dynamic_platform": "dynamic_platform", "cached_keys": "cached_keys"}
+    words = {name: pck.any(member) for name, member in flags.items()}
+    # Platforms of one socket have no such flags: what their certificates do not say is not claimed.
+    return told | {name: word == "True" for name, word in words.items() if word in ("True", "False")}
 
 
 def _octets(fields: Fields, name: str) -> bytes:

@@ -22,7 +22,7 @@ def test_a_folder_is_made_with_a_policy_that_trusts_what_it_will_attest_with(tmp
     folder.prepare()
     policy = Policy.parse(folder.policy.read_bytes())
     assert [signer.name for signer in policy.signers] == ["demo"]
-    assert policy.evidence_required
+    assert policy.tee.required
     assert policy.start_required
     assert (folder.path / "tee").is_dir()
 

@@ -4,12 +4,14 @@ import json
 import re
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
 from airflow_provider_atlas.artifacts.manifest import Manifest
 from airflow_provider_atlas.attest.execution import commitment
 from airflow_provider_atlas.bundle import AttestationBundle, log_entry
+from airflow_provider_atlas.cli.recognition import describe
 from airflow_provider_atlas.encoding import canonical_json, parse_time
 from airflow_provider_atlas.intoto.link import Link
 from airflow_provider_atlas.intoto.pipeline import Pipeline
@@ -18,6 +20,7 @@ from airflow_provider_atlas.intoto.statement import Statement
 from airflow_provider_atlas.sigstore.bundle import SigstoreBundle
 from airflow_provider_atlas.sigstore.trusted_root import TrustedRoot
 from airflow_provider_atlas.tee.binding import Binding
+from airflow_provider_atlas.tee.policy_fields import FIELDS
 from airflow_provider_atlas.tlog.hashedrekord import HashedRekord
 from airflow_provider_atlas.tlog.timestamp import TrustedAuthority
 from airflow_provider_atlas.verify.policy import Policy
@@ -28,6 +31,7 @@ ROOT = Path(__file__).parents[3]
 VECTOR = ROOT / "tests" / "vectors" / "format-v1"
 ARCHIVE = VECTOR / "archive"
 RUN = next(path for path in (ARCHIVE / "churn").iterdir())
+REPORT = ROOT / "tests" / "vectors" / "report-v2" / "report.json"
 TRAIN = RUN / "tasks" / "train[0]"
 DOCUMENT = (ROOT / "docs" / "format.md").read_text("utf-8") if (ROOT / "docs" / "format.md").exists() else ""
 SHOWN = dict(re.findall(r"<!-- instance: (\w+) -->\n```\w+\n(.*?)\n```", DOCUMENT, re.DOTALL))
@@ -68,7 +72,7 @@ def instances():
         "receipt": record.receipts["link"].to_bytes().decode(),
         "sigstore": json.loads(sigstore_bundle().to_bytes()),
         "trusted_root": json.loads(TrustedRoot(logs=[log.key for log in policy().logs]).to_bytes()),
-        "report": _excerpt(json.loads((VECTOR / "report.json").read_bytes())),
+        "report": _excerpt(json.loads(REPORT.read_bytes())),
         "policy": (VECTOR / "policy.yaml").read_text("utf-8"),
     }
 
@@ -104,13 +108,25 @@ def test_the_run_of_version_1_verifies():
 
 
 def test_the_report_of_the_run_has_the_form_it_had():
-    kept, now = json.loads((VECTOR / "report.json").read_bytes()), verified().to_json()
+    kept, now = json.loads(REPORT.read_bytes()), verified().to_json()
     words = {"checks", "verifier", "limitations"}  # these are for people, and may be put better
     assert {name: kept[name] for name in kept.keys() - words} == json.loads(
         canonical_json({name: now[name] for name in now.keys() - words})
     )
+
+
+@pytest.mark.parametrize("path", [REPORT, VECTOR / "report.json"], ids=["version 2", "version 1"])
+def test_the_answers_are_those_of_every_kept_report(path):
+    kept, now = json.loads(path.read_bytes()), verified().to_json()
     answers = [(check["number"], check["subject"], check["status"]) for check in kept["checks"]]
     assert answers == [(check["number"], check["subject"], check["status"]) for check in now["checks"]]
+
+
+def test_a_report_of_version_1_is_still_read():
+    content = (VECTOR / "report.json").read_bytes()
+    schema = json.loads((ROOT / "docs" / "report-v1.schema.json").read_bytes())
+    assert not list(jsonschema.Draft202012Validator(schema).iter_errors(json.loads(content)))
+    assert describe(content)["verdict"] == "passed"
 
 
 def test_the_document_shows_every_format_once():
@@ -133,6 +149,16 @@ def test_the_document_has_the_table_of_questions():
     assert [(int(number), name, question, failure) for number, name, _, question, failure in rows] == [
         (question.number, question.name, question.question, question.failure) for question in QUESTIONS.values()
     ]
+
+
+def test_the_document_has_every_field_of_every_tee():
+    table = DOCUMENT.partition("<!-- fields -->")[2].partition("<!-- /fields -->")[0]
+    rows = re.findall(r"^\| `([a-z-]+)` \| (.*?) \| (.*?) \|$", table, re.MULTILINE)
+    fields = {tee: re.findall(r"`(\w+)`", told) for tee, _, told in rows}
+    assert fields == {tee: list(known.fields) for tee, known in FIELDS.items()}
+    assert {tee: re.findall(r"\*\*`(\w+)`\*\*", told) for tee, told, _ in rows} == {
+        tee: list(known.code) for tee, known in FIELDS.items()
+    }
 
 
 def test_every_kept_file_is_in_its_one_spelling():

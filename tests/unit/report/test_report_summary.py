@@ -92,6 +92,7 @@ def test_records_of_one_kind_of_machine_are_told_together():
     mixed = sample_reports.good()
     mixed = replace(mixed, records=[*mixed.records, replace(mixed.records[0], tee=sample_reports.SIMULATED)])
     assert [machine.tee.assurance for machine in summary.machines(mixed)] == ["standard", "development"]
+    assert list(summary.levels(mixed)) == ["development", "standard"]
 
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "b"]), st.integers(0, 30), st.sampled_from(["", " try 1", " try 2"]))))
