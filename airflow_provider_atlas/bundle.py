@@ -6,7 +6,7 @@ r"""AttestationBundle: the only bridge between making evidence and judging it. A
      "verificationMaterial": {"publicKey": "MFkw…"},
      "envelopes": {"link": {…}, "provenance": {…}, "tee": {…}},
      "evidence": {"tee": "tdx", "provider": "simulated", "mediaType": "…", "quote": "BAAC…", "endorsements": […],
-                  "binding": {…}},
+                  "binding": {…}},  and "batch" or "timestamp" where the binding is of a batch or a session
      "receipts": {"link": "c2sp.org/tlog-proof@v1\n…", …},
      "timestamps": {"link": "MIIE…"}}
 
@@ -35,6 +35,7 @@ from airflow_provider_atlas.intoto.scai import quote_descriptor, tee_statement
 from airflow_provider_atlas.intoto.statement import Statement
 from airflow_provider_atlas.signing.dsse import Envelope
 from airflow_provider_atlas.signing.keys import PublicKey
+from airflow_provider_atlas.tee.batch import BatchProof
 from airflow_provider_atlas.tee.binding import Binding
 from airflow_provider_atlas.tee.evidence import Endorsements, Evidence
 from airflow_provider_atlas.tlog.hashedrekord import HashedRekord
@@ -62,15 +63,21 @@ _SHAPES: tuple[frozenset[Role], ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundEvidence:
-    """Evidence and the preimage of the report data that it carries."""
+    """Evidence and the preimage of the report data that it carries.
+
+    Of a session, ``timestamp`` is an authority's word on when it saw the key, unread, or None where there was none;
+    the nonce then commits to it (``tee.binding.session_nonce``). All else has None.
+    """
 
     evidence: Evidence
     binding: Binding
+    timestamp: bytes | None = None
 
     @classmethod
     def parse(cls, value: Json) -> "BoundEvidence":
         """Return the evidence that ``to_json`` gave as ``value``. Raises MalformedError otherwise."""
         fields = Fields(value, "the evidence")
+        binding = Binding.parse(fields.object("binding"))
         bound = cls(
             evidence=Evidence(
                 tee=fields.text("tee"),
@@ -78,16 +85,23 @@ class BoundEvidence:
                 media_type=fields.text("mediaType"),
                 quote=b64decode(fields.text("quote")),
                 endorsements=tuple(map(_parse_endorsements, fields.items("endorsements"))),
+                batch=BatchProof.parse(fields.object("batch")) if binding.purpose == "batch" else None,
             ),
-            binding=Binding.parse(fields.object("binding")),
+            binding=binding,
+            timestamp=_session_timestamp(fields) if binding.purpose == "session" else None,
         )
         fields.end()
         return bound
 
     def to_json(self) -> JsonObject:
-        """Return the JSON object of this evidence."""
-        evidence = self.evidence
+        """Return the JSON object of this evidence: ``batch`` and ``timestamp`` exactly where the purpose has them."""
+        evidence, own = self.evidence, dict[str, Json]()
+        if evidence.batch is not None:
+            own["batch"] = evidence.batch.to_json()
+        if self.binding.purpose == "session":
+            own["timestamp"] = b64encode(self.timestamp) if self.timestamp is not None else None
         return {
+            **own,
             "tee": evidence.tee,
             "provider": evidence.provider,
             "mediaType": evidence.media_type,
@@ -183,6 +197,10 @@ def _role(name: str) -> Role:
             return name
         case _:
             raise MalformedError("expected the envelopes start, link, provenance, tee or manifest")
+
+
+def _session_timestamp(fields: Fields) -> bytes | None:
+    return fields.optional("timestamp", lambda name: _parse_timestamp(fields.any(name)))
 
 
 def _parse_endorsements(value: Json) -> Endorsements:

@@ -33,6 +33,12 @@ def _options() -> dict[str, object]:
             ("signer", "", "file:/etc/atlas/task.pem", "The key that signs tasks; made at first use when empty"),
             ("attester", "none:", "simulated:/var/lib/atlas/tee", "The worker's TEE. simulated: proves nothing"),
             (
+                "attester_mode",
+                "task",
+                "session",
+                "What one quote is for: a task; a session, which is a worker's key; a batch of tasks",
+            ),
+            (
                 "log",
                 "",
                 "rekor-v2:https://log.example.org",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from airflow_provider_atlas.bundle import MEDIA_TYPE, AttestationBundle, BoundEvidence
 from airflow_provider_atlas.encoding import Fields, Json, JsonObject, format_time, parse_json, sha256_hex
-from airflow_provider_atlas.errors import MalformedError
+from airflow_provider_atlas.errors import BindingError, MalformedError
 from airflow_provider_atlas.intoto.link import Link
 from airflow_provider_atlas.intoto.pipeline import Pipeline
 from airflow_provider_atlas.intoto.scai import attribute_for
@@ -54,8 +54,11 @@ def describe_policy(policy: Policy) -> JsonObject:
         "name": policy.name,
         "sha256": policy.sha256,
         "signers": {signer.name: signer.key.sha256 for signer in policy.signers},
+        "attested_signers": list(policy.attested_signers),
         "logs": {log.origin: str(log.key) for log in policy.logs},
         "evidence": "required" if policy.evidence_required else "optional",
+        "modes": sorted(policy.tee_modes),
+        "session_max_age": int(policy.session_max_age.total_seconds()) if policy.session_max_age else None,
         "accepted_tees": [
             {
                 "tees": sorted(accepted.reference.tees),
@@ -183,8 +186,17 @@ def _evidence(bound: BoundEvidence) -> JsonObject:
         "quote": quote,
         "endorsements": [{"media_type": item.media_type, "size": len(item.content)} for item in evidence.endorsements],
         "binding": bound.binding.to_json(),
-        "binds_this": bound.binding.report_data().hex(),
+        "batch": evidence.batch.to_json() if evidence.batch else None,
+        "binds_this": _bound_report_data(bound).hex(),
     }
+
+
+def _bound_report_data(bound: BoundEvidence) -> bytes:
+    own, proof = bound.binding.report_data(), bound.evidence.batch
+    try:
+        return own if proof is None else proof.report_data(own)
+    except BindingError as error:
+        raise MalformedError(str(error)) from error
 
 
 def _quote(quote: TdxQuote) -> JsonObject:

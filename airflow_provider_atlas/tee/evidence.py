@@ -6,6 +6,8 @@ See: RFC 9334 (RATS architecture), for the words.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from airflow_provider_atlas.tee.batch import BatchProof
+
 TDX_QUOTE = "application/vnd.intel.tdx.quote"
 """Media type of a raw Intel TDX quote."""
 
@@ -32,7 +34,8 @@ class Evidence:
     """A quote as an attester gave it, with the endorsements it came with. Nobody has judged it yet.
 
     ``tee`` is the platform (``tdx``); ``provider`` is who issued it (``simulated``, ``tsm``), as the attester says:
-    a verifier labels evidence by the root that its signatures lead to, never by this word.
+    a verifier labels evidence by the root that its signatures lead to, never by this word. ``batch`` is there when
+    the quote was made for many at once, and proves that this one was among them.
     """
 
     tee: str
@@ -40,6 +43,7 @@ class Evidence:
     media_type: str
     quote: bytes
     endorsements: Sequence[Endorsements] = ()
+    batch: BatchProof | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

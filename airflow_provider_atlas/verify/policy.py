@@ -46,6 +46,7 @@ from airflow_provider_atlas.encoding import sha256_hex
 from airflow_provider_atlas.errors import ConfigError, InclusionError, MalformedError, SignatureError
 from airflow_provider_atlas.signing.keys import PublicKey
 from airflow_provider_atlas.tee.appraisal import ReferenceValues
+from airflow_provider_atlas.tee.binding import Purpose
 from airflow_provider_atlas.tlog.note import VerifierKey
 from airflow_provider_atlas.tlog.policy import WitnessPolicy
 from airflow_provider_atlas.tlog.timestamp import TrustedAuthority
@@ -104,15 +105,20 @@ class TimestampDemand:
 class Policy:
     """A policy as parsed; ``sha256`` (hex) is of the bytes it was parsed from, so that a report names exactly them.
 
-    ``tees`` are those that are accepted; none means that evidence is not asked for. With ``evidence_required`` a record
-    without evidence fails. ``timestamps`` is None where nobody asks for time-stamps.
+    ``attested_signers`` are names for keys that nobody listed: those that a session vouches for. ``tees`` are accepted;
+    none means that evidence is not asked for. ``tee_modes`` are the purposes that quotes may have; a session may be
+    ``session_max_age`` old, or of any age with None. With ``evidence_required`` a record without evidence fails.
+    ``timestamps`` is None where nobody asks for time-stamps.
     """
 
     name: str
     sha256: str
     signers: Sequence[TrustedSigner]
+    attested_signers: Sequence[str]
     logs: Sequence[TrustedLog]
     tees: Sequence[AcceptedTee]
+    tee_modes: frozenset[Purpose]
+    session_max_age: timedelta | None
     evidence_required: bool
     start_required: bool
     manifest_required: bool
@@ -135,15 +141,20 @@ class Policy:
     @classmethod
     def _of(cls, document: Mapping[str, Any], sha256: str) -> "Policy":
         tee, records = document.get("tee", {}), document.get("records", {})
+        _check_sessions(document)
         return cls(
             name=document["name"],
             sha256=sha256,
             signers=[
                 TrustedSigner(name=item["name"], key=PublicKey.from_pem(item["public_key"].encode("utf-8")))
                 for item in document["signers"]
+                if "public_key" in item
             ],
+            attested_signers=[item["name"] for item in document["signers"] if "attested" in item],
             logs=[_log(item) for item in document["logs"]],
             tees=[_accepted(item) for item in tee.get("accept", [])],
+            tee_modes=frozenset(tee.get("modes", ["task"])),
+            session_max_age=timedelta(seconds=tee["session_max_age"]) if "session_max_age" in tee else None,
             evidence_required=tee.get("evidence") == "required",
             start_required=records.get("start", "optional") == "required",
             manifest_required=records.get("manifest", "required") == "required",
@@ -180,6 +191,16 @@ def _log(item: Mapping[str, Any]) -> TrustedLog:
     if any(witness.key.public_key == key.public_key for witness in witnesses.witnesses):
         raise MalformedError(f"expected no witness of {item['origin']} to have the log's own key")
     return TrustedLog(origin=item["origin"], key=key, witnesses=witnesses)
+
+
+def _check_sessions(document: Mapping[str, Any]) -> None:
+    """Refuse what asks for sessions, and could never be answered well."""
+    tee = document.get("tee", {})
+    if "session" not in tee.get("modes", ["task"]):
+        if "session_max_age" in tee or any("attested" in item for item in document["signers"]):
+            raise MalformedError("expected 'session' among tee.modes, for signers that a session attests and its age")
+    elif "session_max_age" in tee and "timestamps" not in document:
+        raise MalformedError("expected timestamps with tee.session_max_age: nothing else tells the age of a session")
 
 
 def _accepted(item: Mapping[str, Any]) -> AcceptedTee:
@@ -253,18 +274,19 @@ def starting_policy(
 ) -> bytes:
     """Return a policy that trusts ``signers`` and ``logs`` (by origin), as YAML for people to go on from.
 
-    ``witnesses`` must have cosigned each of the logs. ``tee`` is one entry of ``tee.accept``; without it no evidence is
-    asked for.
+    ``witnesses`` must have cosigned each of the logs. ``tee`` is the section of that name; without it no evidence is
+    asked for. Where it takes sessions, the keys that these vouch for are trusted too.
     """
     import yaml
 
     witnessed = {"witnesses": witnesses.to_text()} if witnesses else {}
+    attested = [{"name": "sessions", "attested": "session"}] if tee and "session" in tee.get("modes", ()) else []
     document: dict[str, Any] = {
         "version": 1,
         "name": name,
-        "signers": [{"name": who, "public_key": key.pem} for who, key in signers.items()],
+        "signers": [*({"name": who, "public_key": key.pem} for who, key in signers.items()), *attested],
         "logs": [{"origin": origin, "key": str(key), **witnessed} for origin, key in logs.items()],
-        **({"tee": {"evidence": "required", "accept": [dict(tee)]}} if tee else {}),
+        **({"tee": dict(tee)} if tee else {}),
         "records": {"manifest": "required", "start": start},
         "artifacts": "present",
     }

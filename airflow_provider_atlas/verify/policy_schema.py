@@ -41,7 +41,17 @@ POLICY_SCHEMA: JsonObject = {
             "signers": {
                 "type": "array",
                 "minItems": 1,
-                "items": _object({"name": {"type": "string"}, "public_key": {"type": "string"}}, "name", "public_key"),
+                "items": {
+                    **_object(
+                        {
+                            "name": {"type": "string"},
+                            "public_key": {"type": "string"},
+                            "attested": {"enum": ["session"]},
+                        },
+                        "name",
+                    ),
+                    "oneOf": [{"required": ["public_key"]}, {"required": ["attested"]}],
+                },
             },
             "logs": {
                 "type": "array",
@@ -53,7 +63,17 @@ POLICY_SCHEMA: JsonObject = {
                 ),
             },
             "tee": _object(
-                {"evidence": _DEMAND, "accept": {"type": "array", "items": _REFERENCE, "minItems": 1}},
+                {
+                    "evidence": _DEMAND,
+                    "modes": {
+                        "type": "array",
+                        "items": {"enum": ["task", "session", "batch"]},
+                        "minItems": 1,
+                        "uniqueItems": True,
+                    },
+                    "session_max_age": {"type": "integer", "minimum": 1, "maximum": 31_536_000},
+                    "accept": {"type": "array", "items": _REFERENCE, "minItems": 1},
+                },
                 "evidence",
                 "accept",
             ),

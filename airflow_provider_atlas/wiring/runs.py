@@ -1,6 +1,8 @@
 """Archives of runs, and what judges them."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from airflow_provider_atlas.artifacts.archive import Archive, RunFolder, run_path
 from airflow_provider_atlas.settings import Settings
@@ -13,6 +15,11 @@ from airflow_provider_atlas.verify.run import Gate, verify_run
 from airflow_provider_atlas.wiring import archives, logs, signers, tees
 
 
+def judge_by(policy: Policy, *, at: datetime) -> Judge:
+    """Return what judges records by ``policy`` at the moment ``at``."""
+    return Judge(policy=policy, verifiers=tees.evidence_verifiers(), at=at)
+
+
 def verify_run_folder(
     run: Archive, policy: Policy, *, at: datetime, gate: Gate | None = None, wanted: tuple[str, str] | None = None
 ) -> VerificationReport:
@@ -20,8 +27,7 @@ def verify_run_folder(
 
     Raises MissingError when there is no run in it, ArchiveError when it cannot be read.
     """
-    judge = Judge(policy=policy, verifiers=tees.evidence_verifiers(), at=at)
-    return verify_run(load_run(run, wanted), judge, store=archives.artifact_store(), gate=gate)
+    return verify_run(load_run(run, wanted), judge_by(policy, at=at), store=archives.artifact_store(), gate=gate)
 
 
 def verify_archive(
@@ -43,9 +49,16 @@ def policy_for(settings: Settings, *, name: str) -> bytes:
         signers={settings.deployment: signers.signer(settings).public_key},
         logs={settings.log_origin: logs.log_verifier_key(settings)},
         witnesses=_demanded_witnesses(settings),
-        tee=tees.reference_of(tees.attester(settings)),
+        tee=_accepted(settings),
         start="required" if settings.mode == "enforce" else "optional",
     )
+
+
+def _accepted(settings: Settings) -> Mapping[str, Any] | None:
+    reference = tees.reference_of(tees.attester(settings))
+    # A policy takes no other mode unless it says so; and the usual one needs no word.
+    modes = {} if settings.attester_mode == "task" else {"modes": [settings.attester_mode]}
+    return {"evidence": "required", **modes, "accept": [reference]} if reference else None
 
 
 def _demanded_witnesses(settings: Settings) -> WitnessPolicy | None:
