@@ -41,7 +41,7 @@ class BatchProof:
         fields = Fields(value, "the batch")
         index, size, hashes = fields.integer("index"), fields.integer("size"), fields.items("hashes")
         fields.end()
-        if not 0 <= index < size <= MAX_BATCH:
+        if not (0 <= index < MAX_BATCH and 1 <= size <= MAX_BATCH):
             raise MalformedError(f"expected a place in a batch of at most {MAX_BATCH} records")
         if len(hashes) > _DEEPEST:
             raise MalformedError(f"expected a batch proof of at most {_DEEPEST} hashes")
