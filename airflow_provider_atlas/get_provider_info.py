@@ -39,6 +39,12 @@ def _options() -> dict[str, object]:
                 "What one quote is for: a task; a session, which is a worker's key; a batch of tasks",
             ),
             (
+                "endorsements",
+                "none:",
+                "pccs:https://pccs.example.org:8081",
+                "Where a TDX platform's collateral is fetched; pcs:intel asks Intel. Nobody is asked by default",
+            ),
+            (
                 "log",
                 "",
                 "rekor-v2:https://log.example.org",

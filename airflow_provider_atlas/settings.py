@@ -31,6 +31,7 @@ DEFAULTS: Mapping[str, str] = {
     "signer": "",
     "attester": "none:",
     "attester_mode": "task",
+    "endorsements": "none:",
     "log": "",
     "log_origin": "",
     "log_signer": "",
@@ -57,6 +58,7 @@ class Settings:
     ``session`` the key of ``signer`` signs manifests, and nothing else. ``log_witnesses`` is the path
     of a witness policy (tlog-policy), or empty: then checkpoints are published as the log signed them. For a log that
     others keep, ``log_key`` is its verifier key, ``log_token_file`` the path of the token that may write, or empty.
+    ``endorsements`` says where what vouches for the platform is fetched, for a TEE that has none of its own to give.
     ``tsa`` is the URL of the time-stamp authority that each record shall be shown to, or empty.
     ``policy`` is the path of the policy that ``AtlasVerifyOperator`` judges by, or empty. ``image`` is the digest of
     the worker's image, which nothing inside it can know.
@@ -68,6 +70,7 @@ class Settings:
     signer: str
     attester: str
     attester_mode: AttesterMode
+    endorsements: str
     log: str
     log_origin: str
     log_signer: str
