@@ -6,7 +6,6 @@ from typing import Any
 
 from airflow_provider_atlas.artifacts.archive import Archive, RunFolder, run_path
 from airflow_provider_atlas.settings import Settings
-from airflow_provider_atlas.tlog.policy import WitnessPolicy
 from airflow_provider_atlas.verify.policy import Policy, starting_policy
 from airflow_provider_atlas.verify.record_checks import Judge
 from airflow_provider_atlas.verify.records import load_run
@@ -47,8 +46,7 @@ def policy_for(settings: Settings, *, name: str) -> bytes:
     return starting_policy(
         name=name,
         signers={settings.deployment: signers.signer(settings).public_key},
-        logs={settings.log_origin: logs.log_verifier_key(settings)},
-        witnesses=_demanded_witnesses(settings),
+        logs=[logs.trusted_log(settings)],
         tee=_accepted(settings),
         start="required" if settings.mode == "enforce" else "optional",
     )
@@ -59,9 +57,3 @@ def _accepted(settings: Settings) -> Mapping[str, Any] | None:
     # A policy takes no other mode unless it says so; and the usual one needs no word.
     modes = {} if settings.attester_mode == "task" else {"modes": [settings.attester_mode]}
     return {"evidence": "required", **modes, "accept": [reference]} if reference else None
-
-
-def _demanded_witnesses(settings: Settings) -> WitnessPolicy | None:
-    if not settings.log_witnesses or settings.log_witness_failure == "open":
-        return None
-    return logs.read_witness_policy(settings.log_witnesses)
