@@ -117,7 +117,7 @@ def _verified(name: str, bundle: AttestationBundle, role: Role, judge: Judge) ->
     try:
         check_signature(bundle, judge)
     except SignatureError as error:
-        raise SignatureError(f"{name}: {error}") from error
+        raise SignatureError(f"{name}: expected a key that the policy trusts: {error}") from error
     if log is None:
         raise SignatureError(f"{name}: expected a log that the policy trusts, not {receipt.checkpoint.origin}")
     exported = SigstoreBundle.of(bundle.envelopes[role], bundle.public_key, receipt, log)

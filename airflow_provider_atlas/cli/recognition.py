@@ -53,12 +53,14 @@ def describe_policy(policy: Policy) -> JsonObject:
         "what": "policy",
         "name": policy.name,
         "sha256": policy.sha256,
-        "signers": {signer.name: signer.key.sha256 for signer in policy.signers},
-        "attested_signers": list(policy.attested_signers),
+        "signers": {
+            **{signer.name: signer.key.sha256 for signer in policy.signers},
+            **dict.fromkeys(policy.attested_signers, "whichever key a session attests"),
+        },
         "logs": {log.origin: str(log.key) for log in policy.logs},
         "evidence": "required" if policy.evidence_required else "optional",
         "modes": sorted(policy.tee_modes),
-        "session_max_age": int(policy.session_max_age.total_seconds()) if policy.session_max_age else None,
+        "max_age": int(policy.session_max_age.total_seconds()) if policy.session_max_age else None,
         "accepted_tees": [
             {
                 "tees": sorted(accepted.reference.tees),
