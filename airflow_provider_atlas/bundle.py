@@ -6,7 +6,7 @@ r"""AttestationBundle: the only bridge between making evidence and judging it. A
      "verificationMaterial": {"publicKey": "MFkw…"},
      "envelopes": {"link": {…}, "provenance": {…}, "tee": {…}},
      "evidence": {"tee": "tdx", "provider": "simulated", "mediaType": "…", "quote": "BAAC…", "endorsements": […],
-                  "binding": {…}},
+                  "binding": {…}},  and "batch" or "timestamp" where the binding is of a batch or a session
      "receipts": {"link": "c2sp.org/tlog-proof@v1\n…", …},
      "timestamps": {"link": "MIIE…"}}
 
@@ -62,22 +62,38 @@ _SHAPES: tuple[frozenset[Role], ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundEvidence:
-    """Evidence and the preimage of the report data that it carries."""
+    """Evidence and the preimage of the report data that it carries.
+
+    Of a session, ``timestamp`` is an authority's word on when it saw the key, unread, or None where there was none;
+    the nonce then commits to it (``tee.binding.session_nonce``). All else has None.
+    """
 
     evidence: Evidence
     binding: Binding
+    timestamp: bytes | None = None
 
     @classmethod
     def parse(cls, value: Json) -> "BoundEvidence":
         """Return the evidence that ``to_json`` gave as ``value``. Raises MalformedError otherwise."""
         fields = Fields(value, "the evidence")
-        bound = cls(evidence=Evidence.take(fields), binding=Binding.parse(fields.object("binding")))
+        binding = Binding.parse(fields.object("binding"))
+        evidence = Evidence.take(fields)
+        if (evidence.batch is not None) != (binding.purpose == "batch"):
+            raise MalformedError("expected the proof of a batch exactly where the binding is for one")
+        bound = cls(
+            evidence=evidence,
+            binding=binding,
+            timestamp=_session_timestamp(fields) if binding.purpose == "session" else None,
+        )
         fields.end()
         return bound
 
     def to_json(self) -> JsonObject:
-        """Return the JSON object of this evidence."""
-        return {**self.evidence.to_json(), "binding": self.binding.to_json()}
+        """Return the JSON object of this evidence: ``timestamp`` exactly where the purpose has one."""
+        own: JsonObject = {}
+        if self.binding.purpose == "session":
+            own = {"timestamp": b64encode(self.timestamp) if self.timestamp is not None else None}
+        return {**self.evidence.to_json(), **own, "binding": self.binding.to_json()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +180,10 @@ def _role(name: str) -> Role:
             return name
         case _:
             raise MalformedError("expected the envelopes start, link, provenance, tee or manifest")
+
+
+def _session_timestamp(fields: Fields) -> bytes | None:
+    return fields.optional("timestamp", lambda name: _parse_timestamp(fields.any(name)))
 
 
 def _parse_receipt(value: Json) -> Receipt:

@@ -206,6 +206,10 @@ class Fields:
         """Return the moment ``name``, spelled as ``format_time`` does."""
         return parse_time(self.text(name))
 
+    def has(self, name: str) -> bool:
+        """Whether there is a member ``name``: of a format that has it in some cases alone."""
+        return name in self._left
+
     def optional(self, name: str, take: Callable[[str], T]) -> T | None:
         """Return ``take(name)``, an accessor of this object, or None when ``name`` is null.
 

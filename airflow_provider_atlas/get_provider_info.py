@@ -32,6 +32,7 @@ def _options() -> dict[str, object]:
             ("home", "", "/var/lib/atlas", "Where the defaults below lie; $AIRFLOW_HOME/atlas when empty"),
             ("signer", "", "file:/etc/atlas/task.pem", "The key that signs tasks; made at first use when empty"),
             ("attester", "none:", "simulated:/var/lib/atlas/tee", "The worker's TEE. simulated: proves nothing"),
+            ("attester_mode", "task", "session", "One quote for: a task; a session (a worker's key); a batch of tasks"),
             (
                 "endorsements",
                 "none:",

@@ -16,8 +16,13 @@ from airflow_provider_atlas.errors import ConfigError
 Mode = Literal["observe", "enforce", "off"]
 """What happens when a task cannot be attested: it is noticed, it fails, or nothing is attested at all."""
 
+AttesterMode = Literal["task", "session", "batch"]
+"""What one quote is for: a record, a key that a worker made for its session, or many records."""
+
 WitnessFailure = Literal["open", "closed"]
 """What happens to a checkpoint that too few witnesses cosigned: it is published all the same, or waits."""
+
+_SHARED = ("helper", "simulated")  # the simulator is quick: its batches of one show the form, at no cost
 
 DEFAULTS: Mapping[str, str] = {
     "mode": "observe",
@@ -25,6 +30,7 @@ DEFAULTS: Mapping[str, str] = {
     "home": "",
     "signer": "",
     "attester": "none:",
+    "attester_mode": "task",
     "endorsements": "none:",
     "log": "",
     "log_origin": "",
@@ -48,7 +54,8 @@ class Settings:
     """One deployment's settings, complete and checked.
 
     ``signer``, ``attester``, ``log``, ``log_signer``, ``archive`` and ``spool`` are URIs. A key that was named must
-    exist; a default one is made at its first use, and ``made_keys`` says which those are. ``log_witnesses`` is the path
+    exist; a default one is made at its first use, and ``made_keys`` says which those are. In the ``attester_mode``
+    ``session`` the key of ``signer`` signs manifests, and nothing else. ``log_witnesses`` is the path
     of a witness policy (tlog-policy), or empty: then checkpoints are published, or taken, as the log signed them. For a
     log that others keep, ``log_key`` is its verifier key, ``log_token_file`` the path of the token that may write, or
     empty; of Rekor v1 ``log_origin`` must be named, ``host - tree id``.
@@ -63,6 +70,7 @@ class Settings:
     home: str
     signer: str
     attester: str
+    attester_mode: AttesterMode
     endorsements: str
     log: str
     log_origin: str
@@ -96,6 +104,7 @@ class Settings:
         made = frozenset(key for key in ("signer", "log_signer") if key not in given)
         parsed = {
             "mode": _mode(values["mode"]),
+            "attester_mode": _attester_mode(values["attester_mode"], values["attester"]),
             "log_witness_failure": _failure(values["log_witness_failure"]),
             "allow_public_log": _boolean(values, "allow_public_log"),
         }
@@ -122,6 +131,20 @@ def _mode(text: str) -> Mode:
     if text not in ("observe", "enforce", "off"):
         raise ConfigError(f"[atlas] mode is observe, enforce or off, and not {text!r}")
     return cast("Mode", text)
+
+
+def _attester_mode(text: str, attester: str) -> AttesterMode:
+    if text not in ("task", "session", "batch"):
+        raise ConfigError(f"[atlas] attester_mode is task, session or batch, and not {text!r}")
+    scheme = attester.partition(":")[0]
+    if text != "task" and scheme == "none":
+        raise ConfigError(f"[atlas] attester_mode is {text}, which needs an attester, and attester is {attester!r}")
+    if text == "batch" and scheme not in _SHARED:
+        raise ConfigError(
+            "[atlas] attester_mode is batch, which needs an attester that all tasks of a machine share, since each is "
+            "a process of its own: set attester to helper:/a/socket, or attester_mode to session"
+        )
+    return cast("AttesterMode", text)
 
 
 def _failure(text: str) -> WitnessFailure:

@@ -46,6 +46,13 @@ def is_observe() -> bool:
         return False
 
 
+def is_local() -> bool:
+    """Whether the scheduler runs tasks on its own machine, all or some: ``[core] executor`` may name several."""
+    from airflow.configuration import conf
+
+    return "LocalExecutor" in str(conf.get("core", "executor", fallback=""))
+
+
 def section() -> dict[str, str]:
     """Return the section as it is written. Raises ConfigError when Airflow itself cannot read it."""
     from airflow.configuration import conf

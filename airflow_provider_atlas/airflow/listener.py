@@ -59,9 +59,16 @@ def preload() -> None:
 
         note_parent()
         distributions_sha256()
-        opening.worker(conf.settings())
+        opening.worker(settings := conf.settings())
+        if _forks_tasks():
+            opening.open_session(settings)
     except Exception as error:  # noqa: BLE001 - a process that only forks tasks has nothing to attest
         tell(f"tasks will not find what attests them ready: {error}")
+
+
+def _forks_tasks() -> bool:
+    """Whether tasks are forked from here. A scheduler whose tasks run elsewhere need not have a TEE."""
+    return _SCHEDULER not in sys.modules or conf.is_local()
 
 
 def _is_on() -> bool:

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from typing import NoReturn, TypeVar
 
 from airflow_provider_atlas.airflow.trouble import tell
-from airflow_provider_atlas.attest.seal import Sealer
 from airflow_provider_atlas.errors import AtlasError, AttesterError, LogError, SigningError
 from airflow_provider_atlas.settings import Settings, path_of
 from airflow_provider_atlas.signing.keys import PublicKey
-from airflow_provider_atlas.wiring import archives, logs, signers, tees, workers
+from airflow_provider_atlas.wiring import archives, logs, sessions, signers, tees, workers
 from airflow_provider_atlas.wiring.workers import Worker
 
 T = TypeVar("T")
 
 # Nothing in a worker is bound to the process that opened it, so that a task's process has what its parent opened: to
-# open it anew costs 10 ms there. A key that is exchanged counts from the next start of the parent on.
+# open it anew costs 10 ms there. A key that is exchanged counts from the next start of the parent on, and a session
+# (attester_mode) is as long as the parent lives.
 _opened: dict[Settings, Worker] = {}
 
 
@@ -38,11 +38,21 @@ def worker(settings: Settings) -> Worker:
     return _opened[settings]
 
 
+def open_session(settings: Settings) -> None:
+    """Make the session's key and its quote now, where ``settings`` have sessions: what is forked inherits both.
+
+    Raises AtlasError when the TEE gives no quote: each task then makes a session of its own.
+    """
+    if settings.attester_mode == "session":
+        _ = worker(settings).sealer.signer.public_key
+
+
 def _what_there_is(settings: Settings) -> Worker:
     return Worker(
         settings=settings,
-        sealer=Sealer(
-            signer=_or_away(lambda: signers.signer(settings), _NoSigner),
+        sealer=sessions.sealer(
+            settings,
+            signer=lambda: _or_away(lambda: signers.signer(settings), _NoSigner),
             attester=_or_away(lambda: tees.attester(settings), _NoAttester),
             log=_or_away(lambda: logs.transparency_log(settings), _NoLog),
         ),

@@ -16,6 +16,7 @@ from airflow_provider_atlas.artifacts.archive import MANIFEST, PIPELINE, run_pat
 from airflow_provider_atlas.encoding import sha256_hex
 from airflow_provider_atlas.intoto.run_manifest import ManifestInstance, RunManifest
 from airflow_provider_atlas.intoto.task_run import step_name
+from airflow_provider_atlas.wiring import workers
 
 _MANIFEST = re.compile(r"manifest(?:\.([1-9][0-9]{0,8}))?\.bundle\.json\Z")
 
@@ -46,7 +47,8 @@ def declare_run(dag_run: Any) -> None:  # noqa: ANN401 - Airflow's DagRun, whose
     # A task that ran archived its pipeline; a run in which none did gets the scheduler's, which is the same.
     folder = run_path(dag_run.dag_id, dag_run.run_id)
     worker.archive.put((*folder, PIPELINE), pipeline)
-    bundle = worker.sealer.enter(worker.sealer.declare("manifest", manifest.to_statement()))
+    sealer = workers.declarer(worker)
+    bundle = sealer.enter(sealer.declare("manifest", manifest.to_statement()))
     worker.archive.put((*folder, _free_name(past.names())), bundle.to_bytes())
 
 

@@ -1,14 +1,18 @@
 """Seal: from a link to a bundle that anyone can verify offline. Statement → quote → signature → log → time-stamp.
 
+In a session (``attest.session``) the quote was made before, for the key; in a batch it is made for many at once.
+
 Each step takes what the last one gave, so a record that got half-way is finished from there, by this process or by
 a later one (``attest.pending``).
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from airflow_provider_atlas.bundle import AttestationBundle, BoundEvidence, Role, log_entry, vouching_statement
 from airflow_provider_atlas.encoding import parse_hex
+from airflow_provider_atlas.errors import AttesterError, SigningError
 from airflow_provider_atlas.intoto.link import Link
 from airflow_provider_atlas.intoto.provenance import provenance_of
 from airflow_provider_atlas.intoto.statement import PAYLOAD_TYPE, Statement
@@ -25,19 +29,26 @@ from airflow_provider_atlas.tlog.stamper import TimestampAuthority
 class Sealer:
     """A worker's signer, TEE, log and time-stamp authority.
 
-    ``attester`` and ``authority`` are None where none is configured: records then say so.
+    ``attester`` and ``authority`` are None where none is configured: records then say so. In a session, ``session``
+    gives what vouches for the key of ``signer``, and raises AttestingError when nothing does. With ``batched`` the
+    attester makes one quote for many at once.
     """
 
     signer: Signer
     attester: Attester | None
     log: TransparencyLog
     authority: TimestampAuthority | None = None
+    session: Callable[[], BoundEvidence] | None = None
+    batched: bool = False
 
     def vouch(self, link: Link, start: AttestationBundle | None = None) -> AttestationBundle:
         """Return the record of ``link``, quoted and signed, not yet logged; ``start`` is the record it ends.
 
-        Raises AttesterError when the TEE gives no quote, SigningError when the key refuses.
+        Raises AttesterError when the TEE gives no quote, SigningError when the key refuses, or is not the one that
+        signed ``start``: a record has one.
         """
+        if start is not None and start.public_key != self.signer.public_key:
+            raise SigningError("expected the key that signed the start record; it ended with its session")
         payload = link.to_bytes()
         bound = self._quote(link, payload)
         envelopes: dict[Role, Envelope] = {**start.envelopes} if start else {}
@@ -78,16 +89,21 @@ class Sealer:
         return replace(bundle, timestamps={**bundle.timestamps, "link": self.authority.stamp(link.signature)})
 
     def _quote(self, link: Link, payload: bytes) -> BoundEvidence | None:
+        if self.session is not None:
+            return self.session()
         if self.attester is None:
             return None
         binding = Binding(
-            purpose="task",
+            purpose="batch" if self.batched else "task",
             statement=hashlib.sha256(payload).digest(),
             key=parse_hex(self.signer.public_key.sha256, 32),
             nonce=link.environment.nonce,
             beacon=link.environment.beacon,
         )
-        return BoundEvidence(evidence=self.attester.attest(binding.report_data()), binding=binding)
+        evidence = self.attester.attest(binding.report_data())
+        if (evidence.batch is not None) != self.batched:
+            raise AttesterError("expected a quote of the mode that was asked for: see [atlas] attester_mode")
+        return BoundEvidence(evidence=evidence, binding=binding)
 
     def _sign(self, payload: bytes) -> Envelope:
         return dsse.sign(payload, PAYLOAD_TYPE, self.signer)

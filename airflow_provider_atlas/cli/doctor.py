@@ -75,9 +75,9 @@ def _attester(settings: Settings) -> str:
     if settings.attester == "none:":
         return "none: records say nothing of the machine they were made on"
     if settings.attester.startswith(("simulated:", "simulated-snp:")):
-        return "simulated: proves nothing about any hardware, for development alone"
+        return f"simulated: proves nothing about any hardware, for development alone (mode {settings.attester_mode})"
     tees.attester(settings)
-    return settings.attester
+    return f"{settings.attester} (mode {settings.attester_mode})"
 
 
 def _log(settings: Settings) -> str:

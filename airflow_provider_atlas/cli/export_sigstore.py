@@ -13,6 +13,7 @@ What is written here was verified: signatures, keys and logs by the policy, befo
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from airflow_provider_atlas.artifacts.archive import Archive
 from airflow_provider_atlas.bundle import AttestationBundle, Role
@@ -23,7 +24,9 @@ from airflow_provider_atlas.errors import ConfigError, MalformedError, MissingEr
 from airflow_provider_atlas.sigstore.bundle import SigstoreBundle
 from airflow_provider_atlas.sigstore.trusted_root import TrustedRoot
 from airflow_provider_atlas.verify.policy import Policy
+from airflow_provider_atlas.verify.record_checks import Judge, check_signature
 from airflow_provider_atlas.wiring import archives
+from airflow_provider_atlas.wiring.runs import judge_by
 
 TRUSTED_ROOT = "trusted_root.json"
 """The name of the trusted root in an exported folder."""
@@ -45,8 +48,11 @@ def run(options: Namespace) -> int:
     output = Output(json=options.json)
     policy = _policy(options)
     found = _find(archives.open_run(str(run_folder(options))))
-    bundles = {f"{name}{SUFFIX}": _verified(name, *place, policy) for name, place in found.logged.items()}
-    keys = {f"{signer.key.sha256}.pub": signer.key.pem.encode("ascii") for signer in policy.signers}
+    judge = judge_by(policy, at=datetime.now(UTC))
+    bundles = {f"{name}{SUFFIX}": _verified(name, *place, judge) for name, place in found.logged.items()}
+    # Also those that the policy trusts for a session's evidence: what is left out of it is not exported.
+    trusted = [*(signer.key for signer in policy.signers), *(bundle.public_key for bundle, _ in found.logged.values())]
+    keys = {f"{key.sha256}.pub": key.pem.encode("ascii") for key in trusted}
     folder = empty_folder(options.out)
     for name, content in keys.items():
         write_file(folder / name, content)
@@ -104,11 +110,14 @@ def _read(run: Archive, path: Sequence[str]) -> AttestationBundle:
         raise MalformedError(f"the run cannot be exported whole: {'/'.join(path)}: {error}") from error
 
 
-def _verified(name: str, bundle: AttestationBundle, role: Role, policy: Policy) -> SigstoreBundle:
+def _verified(name: str, bundle: AttestationBundle, role: Role, judge: Judge) -> SigstoreBundle:
+    policy = judge.policy
     receipt = bundle.receipts[role]
     log = policy.log(receipt.checkpoint.origin)
-    if policy.signer(bundle.public_key) is None:
-        raise SignatureError(f"{name}: expected a key that the policy trusts, not {bundle.public_key.sha256}")
+    try:
+        check_signature(bundle, judge)
+    except SignatureError as error:
+        raise SignatureError(f"{name}: expected a key that the policy trusts: {error}") from error
     if log is None:
         raise SignatureError(f"{name}: expected a log that the policy trusts, not {receipt.checkpoint.origin}")
     exported = SigstoreBundle.of(bundle.envelopes[role], bundle.public_key, receipt, log)

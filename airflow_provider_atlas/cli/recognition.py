@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from airflow_provider_atlas.bundle import MEDIA_TYPE, AttestationBundle
 from airflow_provider_atlas.cli.quote_recognition import describe_quote
 from airflow_provider_atlas.encoding import Fields, Json, JsonObject, format_time, parse_json, sha256_hex
-from airflow_provider_atlas.errors import MalformedError
+from airflow_provider_atlas.errors import BindingError, MalformedError
 from airflow_provider_atlas.intoto.link import Link
 from airflow_provider_atlas.intoto.pipeline import Pipeline
 from airflow_provider_atlas.intoto.scai import attribute_for
@@ -55,9 +55,14 @@ def describe_policy(policy: Policy) -> JsonObject:
         "what": "policy",
         "name": policy.name,
         "sha256": policy.sha256,
-        "signers": {signer.name: signer.key.sha256 for signer in policy.signers},
+        "signers": {
+            **{signer.name: signer.key.sha256 for signer in policy.signers},
+            **dict.fromkeys(policy.attested_signers, "whichever key a session attests"),
+        },
         "logs": {log.origin: str(log.key) for log in policy.logs},
         "evidence": "required" if policy.tee.required else "optional",
+        "modes": sorted(policy.tee.modes),
+        "max_age": int(policy.tee.session_max_age.total_seconds()) if policy.tee.session_max_age else None,
         "accepted_tees": [
             {
                 "tee": reference.tee,
@@ -190,8 +195,16 @@ def describe_evidence(evidence: Evidence, binding: Binding | None) -> JsonObject
         "quote": describe_quote(evidence.quote) or {"size": len(evidence.quote), "sha256": sha256_hex(evidence.quote)},
         "endorsements": [{"media_type": item.media_type, "size": len(item.content)} for item in evidence.endorsements],
         "binding": binding.to_json() if binding else None,
-        "binds_this": binding.report_data().hex() if binding else None,
+        "batch": evidence.batch.to_json() if evidence.batch else None,
+        "binds_this": _bound_report_data(evidence, binding).hex() if binding else None,
     }
+
+
+def _bound_report_data(evidence: Evidence, binding: Binding) -> bytes:
+    try:
+        return evidence.quoted(binding.report_data())
+    except BindingError as error:
+        raise MalformedError(str(error)) from error
 
 
 def _receipt(receipt: Receipt) -> JsonObject:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from airflow_provider_atlas.encoding import Fields, Json, JsonObject, b64decode, b64encode
+from airflow_provider_atlas.tee.batch import BatchProof
 
 TDX_QUOTE = "application/vnd.intel.tdx.quote"
 """Media type of a raw Intel TDX quote."""
@@ -52,7 +53,8 @@ class Evidence:
     """A quote as an attester gave it, with the endorsements it came with. Nobody has judged it yet.
 
     ``tee`` is the platform (``tdx``); ``provider`` is who issued it (``simulated``, ``tsm``), as the attester says:
-    a verifier labels evidence by the root that its signatures lead to, never by this word.
+    a verifier labels evidence by the root that its signatures lead to, never by this word. ``batch`` is there when
+    the quote was made for many at once, and proves that this one was among them.
     """
 
     tee: str
@@ -60,6 +62,7 @@ class Evidence:
     media_type: str
     quote: bytes
     endorsements: Sequence[Endorsements] = ()
+    batch: BatchProof | None = None
 
     @classmethod
     def take(cls, fields: Fields) -> "Evidence":
@@ -70,6 +73,7 @@ class Evidence:
             media_type=fields.text("mediaType"),
             quote=b64decode(fields.text("quote")),
             endorsements=tuple(map(Endorsements.parse, fields.items("endorsements"))),
+            batch=BatchProof.parse(fields.object("batch")) if fields.has("batch") else None,
         )
 
     def to_json(self) -> JsonObject:
@@ -80,7 +84,15 @@ class Evidence:
             "mediaType": self.media_type,
             "quote": b64encode(self.quote),
             "endorsements": [item.to_json() for item in self.endorsements],
+            **({"batch": self.batch.to_json()} if self.batch is not None else {}),
         }
+
+    def quoted(self, report_data: bytes) -> bytes:
+        """Return what the quote must commit to, for this to commit to ``report_data``: the root of its batch, if any.
+
+        Raises BindingError when the batch does not hold it.
+        """
+        return report_data if self.batch is None else self.batch.report_data(report_data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

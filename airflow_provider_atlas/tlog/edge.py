@@ -9,8 +9,8 @@ See: https://c2sp.org/tlog-tiles, RFC 6962 §2.1.
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from airflow_provider_atlas import merkle
 from airflow_provider_atlas.errors import ConsistencyError
-from airflow_provider_atlas.tlog import merkle
 from airflow_provider_atlas.tlog.tile import ENTRIES, FULL, Tile, bundle, parse_bundle, parse_hashes, tile_at
 
 

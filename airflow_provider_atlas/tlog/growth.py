@@ -5,8 +5,8 @@ Pure: commits come in, and what is to be written for them comes out, the same fo
 
 from collections.abc import Sequence
 
+from airflow_provider_atlas import merkle
 from airflow_provider_atlas.errors import ConsistencyError
-from airflow_provider_atlas.tlog import merkle
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint
 from airflow_provider_atlas.tlog.commit import Commit
 from airflow_provider_atlas.tlog.edge import Edge, TileContent

@@ -5,8 +5,8 @@ from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from airflow_provider_atlas import merkle
 from airflow_provider_atlas.errors import ConfigError, LogError, MalformedError
-from airflow_provider_atlas.tlog import merkle
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint, SignedCheckpoint
 from airflow_provider_atlas.tlog.note import VerifierKey
 from airflow_provider_atlas.tlog.receipt import Receipt

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from airflow_provider_atlas import merkle
 from airflow_provider_atlas.encoding import Fields, canonical_json, format_time, parse_canonical_json
 from airflow_provider_atlas.errors import ConsistencyError, MalformedError, SignatureError
-from airflow_provider_atlas.tlog import merkle
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint, SignedCheckpoint
 from airflow_provider_atlas.tlog.cosignature import cosigned
 from airflow_provider_atlas.tlog.policy import WitnessPolicy

@@ -19,9 +19,9 @@ See: https://c2sp.org/tlog-proof. Files of it are named ``*.tlog-proof``.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from airflow_provider_atlas import merkle
 from airflow_provider_atlas.encoding import b64decode, b64encode, parse_decimal
 from airflow_provider_atlas.errors import MalformedError
-from airflow_provider_atlas.tlog import merkle
 from airflow_provider_atlas.tlog.checkpoint import MAX_SIZE, Checkpoint, verify_checkpoint
 from airflow_provider_atlas.tlog.note import MAX_NOTE_BYTES, SignedNote, VerifierKey
 

@@ -22,6 +22,7 @@ import re
 from dataclasses import dataclass, replace
 from textwrap import wrap
 
+from airflow_provider_atlas import merkle
 from airflow_provider_atlas.encoding import (
     Fields,
     Json,
@@ -34,7 +35,6 @@ from airflow_provider_atlas.encoding import (
     parse_json,
 )
 from airflow_provider_atlas.errors import MalformedError
-from airflow_provider_atlas.tlog import merkle
 from airflow_provider_atlas.tlog.checkpoint import MAX_SIZE, SignedCheckpoint
 from airflow_provider_atlas.tlog.hashedrekord import HashedRekord
 from airflow_provider_atlas.tlog.note import SignedNote, VerifierKey

@@ -11,9 +11,9 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from airflow_provider_atlas import merkle
 from airflow_provider_atlas.encoding import parse_decimal
 from airflow_provider_atlas.errors import MalformedError
-from airflow_provider_atlas.tlog import merkle
 
 FULL = 256
 """The hashes in a full tile, and the entries in a full bundle."""

@@ -19,9 +19,9 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from airflow_provider_atlas import merkle
 from airflow_provider_atlas.encoding import b64decode, b64encode, parse_decimal
 from airflow_provider_atlas.errors import ConsistencyError, LogError, MalformedError, SignatureError
-from airflow_provider_atlas.tlog import merkle
 from airflow_provider_atlas.tlog.checkpoint import MAX_SIZE, Checkpoint, verify_checkpoint
 from airflow_provider_atlas.tlog.note import MAX_SIGNATURES, NoteSignature, SignedNote, VerifierKey
 

@@ -5,11 +5,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from airflow_provider_atlas import __version__
-from airflow_provider_atlas.errors import AppraisalError, MalformedError, MissingError, VerificationError
+from airflow_provider_atlas.errors import AppraisalError, BindingError, MalformedError, MissingError, VerificationError
 from airflow_provider_atlas.intoto.scai import SIMULATED_PROVIDER
 from airflow_provider_atlas.tee.appraisal import appraise
 from airflow_provider_atlas.tee.attester import EvidenceVerifier
-from airflow_provider_atlas.tee.binding import is_committed
+from airflow_provider_atlas.tee.binding import Binding, is_committed
 from airflow_provider_atlas.tee.capture import PROVIDER
 from airflow_provider_atlas.tee.demands import Moment
 from airflow_provider_atlas.tee.evidence import Claims, Endorsements
@@ -133,9 +133,17 @@ def _labelled(presented: Presented, claims: Claims) -> Sequence[EvidenceCheck]:
     return [_check("label", "failed", "mislabelled", detail)]
 
 
+def _quoted(presented: Presented, binding: Binding) -> bytes:
+    """Return what the quote must commit to; what a batch does not hold, nothing commits to."""
+    try:
+        return presented.evidence.quoted(binding.report_data())
+    except BindingError:
+        return b""
+
+
 def _committed(presented: Presented, claims: Claims, judge: EvidenceJudge, checks: list[EvidenceCheck]) -> None:
     if presented.binding is not None:
-        good = is_committed(presented.binding.report_data(), claims.report_data)
+        good = is_committed(_quoted(presented, presented.binding), claims.report_data)
         detail = "the binding that came with the evidence" if good else "expected the digest of the evidence's binding"
         checks.append(_check("binding", *_answer(good, "binding-other"), detail))
     if judge.report_data is None:

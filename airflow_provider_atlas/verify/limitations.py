@@ -18,14 +18,17 @@ def limitations_of(
     artifacts: Sequence[ArtifactResult],
     checks: Sequence[Check],
     *,
+    in_sessions: int,
     witnessed: bool,
 ) -> Sequence[str]:
     """Return the sentences that a reader of this report must know, those of this run first.
 
-    ``witnessed`` says that a quorum of witnesses was asked for.
+    ``in_sessions`` is how many records a session's quote vouches for; ``witnessed`` says that a quorum of witnesses was
+    asked for.
     """
     unwitnessed = () if witnessed else (_UNWITNESSED,)
-    return (*_of_tee(records), *_of_coverage(records, artifacts, checks), *_ALWAYS, *unwitnessed)
+    of_tee = (*_of_tee(records), *_of_sessions(in_sessions, len(records)))
+    return (*of_tee, *_of_coverage(records, artifacts, checks), *_ALWAYS, *unwitnessed)
 
 
 def _of_tee(records: Sequence[RecordResult]) -> Iterator[str]:
@@ -38,6 +41,14 @@ def _of_tee(records: Sequence[RecordResult]) -> Iterator[str]:
         )
     if without:
         yield f"{len(without)} of {len(records)} records carry no genuine TEE evidence: their host could forge them."
+
+
+def _of_sessions(number: int, of: int) -> Iterator[str]:
+    if number:
+        yield (
+            f"{number} of {of} records were signed in a session: a quote vouches for the key, "
+            "which was made in a machine that the policy accepts, and not for the single record."
+        )
 
 
 def _of_coverage(

@@ -100,12 +100,14 @@ def _seen(authority: TrustedAuthority, timestamp: bytes, signature: bytes) -> da
 class Policy:
     """A policy as parsed; ``sha256`` (hex) is of the bytes it was parsed from, so that a report names exactly them.
 
-    ``tee`` says what is accepted of evidence. ``timestamps`` is None where nobody asks for time-stamps.
+    ``attested_signers`` are names for keys that nobody listed: those that a session vouches for. ``tee`` says what is
+    accepted of evidence. ``timestamps`` is None where nobody asks for time-stamps.
     """
 
     name: str
     sha256: str
     signers: Sequence[TrustedSigner]
+    attested_signers: Sequence[str]
     logs: Sequence[TrustedLog]
     tee: TeePolicy
     start_required: bool
@@ -129,13 +131,16 @@ class Policy:
     @classmethod
     def _of(cls, document: Mapping[str, Any], sha256: str) -> "Policy":
         records = document.get("records", {})
+        _check_sessions(document)
         policy = cls(
             name=document["name"],
             sha256=sha256,
             signers=[
                 TrustedSigner(name=item["name"], key=PublicKey.from_pem(item["public_key"].encode("utf-8")))
                 for item in document["signers"]
+                if "public_key" in item
             ],
+            attested_signers=[item["name"] for item in document["signers"] if "attested" in item],
             logs=[_log(item) for item in document["logs"]],
             tee=TeePolicy.parse(document.get("tee", {}), sha256),
             start_required=records.get("start", "optional") == "required",
@@ -183,6 +188,16 @@ def _item_of(log: TrustedLog) -> Mapping[str, str]:
     return {**item, "witnesses": log.witnesses.to_text()} if log.witnesses else item
 
 
+def _check_sessions(document: Mapping[str, Any]) -> None:
+    """Refuse what asks for sessions, and could never be answered well."""
+    tee = document.get("tee", {})
+    if "session" not in tee.get("modes", ["task"]):
+        if "session_max_age" in tee or any("attested" in item for item in document["signers"]):
+            raise MalformedError("expected 'session' among tee.modes, for signers that a session attests and its age")
+    elif "session_max_age" in tee and "timestamps" not in document:
+        raise MalformedError("expected timestamps with tee.session_max_age: nothing else tells the age of a session")
+
+
 def _timestamps(item: Mapping[str, Any]) -> TimestampDemand:
     return TimestampDemand(
         authorities=[
@@ -204,17 +219,18 @@ def starting_policy(
 ) -> bytes:
     """Return a policy that trusts ``signers`` and ``logs``, as YAML for people to go on from.
 
-    ``tee`` is one entry of ``tee.accept``; without it no evidence is
-    asked for.
+    ``tee`` is the section of that name; without it no evidence is asked for. Where it takes sessions, the keys that
+    these vouch for are trusted too.
     """
     import yaml
 
+    attested = [{"name": "sessions", "attested": "session"}] if tee and "session" in tee.get("modes", ()) else []
     document: dict[str, Any] = {
         "version": 1,
         "name": name,
-        "signers": [{"name": who, "public_key": key.pem} for who, key in signers.items()],
+        "signers": [*({"name": who, "public_key": key.pem} for who, key in signers.items()), *attested],
         "logs": list(map(_item_of, logs)),
-        **({"tee": {"evidence": "required", "accept": [dict(tee)]}} if tee else {}),
+        **({"tee": dict(tee)} if tee else {}),
         "records": {"manifest": "required", "start": start},
         "artifacts": "present",
     }

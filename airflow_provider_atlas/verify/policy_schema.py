@@ -26,7 +26,17 @@ POLICY_SCHEMA: JsonObject = {
             "signers": {
                 "type": "array",
                 "minItems": 1,
-                "items": _object({"name": {"type": "string"}, "public_key": {"type": "string"}}, "name", "public_key"),
+                "items": {
+                    **_object(
+                        {
+                            "name": {"type": "string"},
+                            "public_key": {"type": "string"},
+                            "attested": {"enum": ["session"]},
+                        },
+                        "name",
+                    ),
+                    "oneOf": [{"required": ["public_key"]}, {"required": ["attested"]}],
+                },
             },
             "logs": {
                 "type": "array",

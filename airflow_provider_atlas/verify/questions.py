@@ -40,7 +40,7 @@ _ALL = (
     Question(
         number=4,
         name="binding",
-        question="Does the quote commit to this link, its key, its nonce and its beacon?",
+        question="Does the quote commit to this link, its key, its nonce and its beacon; in a session, to its key?",
         failure="The quote was made for something else: it says nothing about this record.",
     ),
     Question(

@@ -5,13 +5,11 @@ VerificationError and MalformedError are a no; MissingError is no answer. Nothin
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from airflow_provider_atlas.bundle import AttestationBundle, log_entry, vouching_statement
-from airflow_provider_atlas.encoding import parse_hex, sha256_hex
+from airflow_provider_atlas.bundle import AttestationBundle, BoundEvidence, log_entry, vouching_statement
 from airflow_provider_atlas.errors import (
     AppraisalError,
-    BindingError,
     InclusionError,
     MalformedError,
     MissingError,
@@ -26,13 +24,10 @@ from airflow_provider_atlas.intoto.start import is_start_of
 from airflow_provider_atlas.intoto.statement import PAYLOAD_TYPE, Statement
 from airflow_provider_atlas.tee.appraisal import Appraisal, appraise
 from airflow_provider_atlas.tee.attester import EvidenceVerifier
-from airflow_provider_atlas.tee.binding import is_committed
 from airflow_provider_atlas.tee.demands import Moment
 from airflow_provider_atlas.tee.evidence import Claims, Endorsements, Evidence
+from airflow_provider_atlas.verify.binding_checks import CLOCK_TOLERANCE, check_binding
 from airflow_provider_atlas.verify.policy import Policy
-
-CLOCK_TOLERANCE = timedelta(seconds=60)
-"""How far the clock of a worker may be ahead of an authority's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +44,24 @@ class Judge:
 
 
 def check_signature(bundle: AttestationBundle, judge: Judge) -> None:
-    """1: every envelope is signed by one key, and the policy trusts it."""
-    signer = judge.policy.signer(bundle.public_key)
-    if signer is None:
-        raise SignatureError(f"expected a signer of the policy; the key {bundle.public_key.sha256} is none")
+    """1: every envelope is signed by one key, and the policy trusts it: by name, or for the session it was made in."""
+    if judge.policy.signer(bundle.public_key) is None:
+        _check_attested(bundle, judge)
     for envelope in bundle.envelopes.values():
-        envelope.verify(signer.key, PAYLOAD_TYPE)
+        envelope.verify(bundle.public_key, PAYLOAD_TYPE)
+
+
+def _check_attested(bundle: AttestationBundle, judge: Judge) -> None:
+    """Whether the key counts that a session's evidence vouches for: questions 3 to 5 must be answered well first."""
+    key, bound = bundle.public_key.sha256, bundle.bound_evidence
+    if not judge.policy.attested_signers or bound is None or bound.binding.purpose != "session":
+        raise SignatureError(f"expected a signer of the policy; the key {key} is none")
+    try:
+        claims = genuine_claims(bundle, bound, judge)
+        check_binding(bundle, Link.parse(bundle.envelopes["link"].payload), claims, judge.policy)
+        check_appraisal(bundle, claims, judge).check()
+    except VerificationError as error:
+        raise SignatureError(f"expected a key that a session vouches for; {key} is none: {error}") from error
 
 
 def check_statement(bundle: AttestationBundle, link: Link, judge: Judge) -> None:
@@ -109,6 +116,12 @@ def check_evidence(bundle: AttestationBundle, judge: Judge) -> Claims | None:
         if policy.tee.required:
             raise AppraisalError("expected TEE evidence, which the policy requires; the record has none")
         return None
+    return genuine_claims(bundle, bound, judge)
+
+
+def genuine_claims(bundle: AttestationBundle, bound: BoundEvidence, judge: Judge) -> Claims:
+    """Return the claims of ``bound``, the evidence of ``bundle``: genuine, up to a root that the policy accepts."""
+    policy = judge.policy
     verifier = judge.verifiers.get(bound.evidence.tee)
     if verifier is None:
         raise MissingError(f"no verifier for evidence of the TEE {bound.evidence.tee!r}")
@@ -118,23 +131,6 @@ def check_evidence(bundle: AttestationBundle, judge: Judge) -> Claims | None:
     if claims.development != (bound.evidence.provider == SIMULATED_PROVIDER):
         raise SignatureError("expected evidence under a development root, and no other, to call itself simulated")
     return claims
-
-
-def check_binding(bundle: AttestationBundle, link: Link, claims: Claims, judge: Judge) -> None:
-    """4: the quote commits to this link's payload, its signing key, its nonce and its beacon."""
-    bound = bundle.bound_evidence
-    if bound is None:
-        raise MissingError("no evidence to bind")
-    binding = bound.binding
-    payload_sha256 = parse_hex(sha256_hex(bundle.envelopes["link"].payload), 32)
-    if not is_committed(binding.report_data(), claims.report_data):
-        raise BindingError("expected a quote whose report data is the digest of its binding")
-    if binding.statement != payload_sha256 or binding.key != parse_hex(bundle.public_key.sha256, 32):
-        raise BindingError("expected a quote for this link and this key")
-    if binding.beacon is None and judge.policy.tee.beacon_required:
-        raise BindingError("expected a quote with a beacon, which the policy requires: it could be of any age")
-    if binding.nonce != link.environment.nonce or binding.beacon != link.environment.beacon:
-        raise BindingError("expected a quote for the nonce and the beacon of this link")
 
 
 def check_appraisal(bundle: AttestationBundle, claims: Claims, judge: Judge) -> Appraisal:

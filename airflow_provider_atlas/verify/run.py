@@ -7,7 +7,7 @@ See: ``docs/format.md`` §8; ``verify.questions`` for the words.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from airflow_provider_atlas import __version__
@@ -18,8 +18,10 @@ from airflow_provider_atlas.intoto.pipeline import Pipeline
 from airflow_provider_atlas.intoto.run_manifest import RunManifest
 from airflow_provider_atlas.verify import record_checks, run_checks
 from airflow_provider_atlas.verify.artifact_checks import any_there, artifacts_of, check_artifacts
+from airflow_provider_atlas.verify.binding_checks import BOUND, check_binding
 from airflow_provider_atlas.verify.limitations import limitations_of
 from airflow_provider_atlas.verify.questions import NAMES
+from airflow_provider_atlas.verify.quotes_seen import remembering
 from airflow_provider_atlas.verify.record_checks import Judge
 from airflow_provider_atlas.verify.records import Record, RunRecords
 from airflow_provider_atlas.verify.report import ArtifactResult, Check, RecordResult, Status, VerificationReport
@@ -81,7 +83,7 @@ def verify_run(
     ``store`` reads artifacts that are still there; None reads none. ``gate`` judges a run that is still running, up
     to one of its tasks; without it, the run manifest says what the run was to have.
     """
-    answers = Checklist()
+    answers, judge = Checklist(), replace(judge, verifiers=remembering(judge.verifiers))
     for damaged in records.unreadable:
         answers.note(1, damaged.subject, "failed", damaged.reason)
     ordered = sorted(records.records, key=lambda record: (record.link.name, record.try_number))
@@ -95,7 +97,7 @@ def verify_run(
     artifacts = _ask_of_artifacts(believed, pipeline, judge, answers, store)
     identity = _ask_of_run(records, believed, pipeline, judge, answers, gate)
     results = [record_result(record, tees[record.sha256]) for record in ordered]
-    return _report(identity, judge, answers, results, artifacts)
+    return _report(identity, judge, answers, results, artifacts, _in_sessions(believed))
 
 
 def _ask_of_record(record: Record, judge: Judge, answers: Checklist) -> TeeResult | None:
@@ -123,7 +125,8 @@ def _ask_of_evidence(record: Record, judge: Judge, answers: Checklist) -> TeeRes
         for number in (4, 5):
             answers.note(number, subject, "not-reached", "there is no genuine evidence")
         return None
-    answers.ask(4, subject, lambda: record_checks.check_binding(bundle, link, claims, judge), "bound to this link")
+    good = BOUND[bundle.bound_evidence.binding.purpose] if bundle.bound_evidence else ""
+    answers.ask(4, subject, lambda: check_binding(bundle, link, claims, judge.policy), good)
     appraisal = record_checks.check_appraisal(bundle, claims, judge)
     answers.ask(5, subject, appraisal.check, "as the policy accepts")
     bound, salt = bundle.bound_evidence, judge.policy.tee.salt
@@ -212,6 +215,11 @@ def _identity(manifest: RunManifest | None, records: RunRecords) -> tuple[str, s
     return (runs[0].deployment, runs[0].dag_id, runs[0].run_id) if runs else ("", *(records.wanted or ("", "")))
 
 
+def _in_sessions(believed: Believed) -> int:
+    bound = [record.bundle.bound_evidence for record in believed.records]
+    return sum(1 for each in bound if each is not None and each.binding.purpose == "session")
+
+
 def _parsed_pipeline(records: RunRecords) -> Pipeline | None:
     # What is not a pipeline counts as none: question 10 then says that there is none to commit to.
     try:
@@ -226,6 +234,7 @@ def _report(
     answers: Checklist,
     results: Sequence[RecordResult],
     artifacts: Sequence[ArtifactResult],
+    in_sessions: int,
 ) -> VerificationReport:
     return VerificationReport(
         deployment=identity[0],
@@ -239,5 +248,7 @@ def _report(
         records=results,
         artifacts=artifacts,
         development=any(result.tee is not None and result.tee.development for result in results),
-        limitations=limitations_of(results, artifacts, answers.checks, witnessed=judge.policy.is_witnessed),
+        limitations=limitations_of(
+            results, artifacts, answers.checks, in_sessions=in_sessions, witnessed=judge.policy.is_witnessed
+        ),
     )

@@ -26,6 +26,7 @@ from typing import Any, Literal, cast
 
 from airflow_provider_atlas.errors import MalformedError
 from airflow_provider_atlas.tee.assurance import Assurance
+from airflow_provider_atlas.tee.binding import Purpose
 from airflow_provider_atlas.tee.demands import Demand
 from airflow_provider_atlas.tee.policy_fields import FIELDS
 from airflow_provider_atlas.tee.reference import ReferenceValues
@@ -41,6 +42,7 @@ class TeePolicy:
     ``references`` are alternatives; none means that evidence is not asked for. With ``required`` a record without
     evidence fails, with ``beacon_required`` one whose quote has no lower bound to its age. ``salt`` is what the
     identities of machines are hashed with before a report shows them, or None where it shows them as they are.
+    ``modes`` are the purposes that quotes may have; a session may be ``session_max_age`` old, or of any age with None.
     """
 
     required: bool = False
@@ -48,6 +50,8 @@ class TeePolicy:
     at: When = "now"
     beacon_required: bool = False
     salt: bytes | None
+    modes: frozenset[Purpose] = frozenset({"task"})
+    session_max_age: timedelta | None = None
 
     @classmethod
     def parse(cls, item: Mapping[str, Any], policy_sha256: str) -> "TeePolicy":
@@ -56,13 +60,15 @@ class TeePolicy:
         Without ``identity_salt`` the salt is ``policy_sha256``: reports stay functions of their inputs, and whoever
         does not have the policy cannot tell two reports of one machine from those of two.
         """
-        salt = item.get("identity_salt", policy_sha256)
+        salt, age = item.get("identity_salt", policy_sha256), item.get("session_max_age")
         return cls(
             required=item.get("evidence") == "required",
             references=[_reference(one, position) for position, one in enumerate(item.get("accept", []))],
             at=cast("When", item.get("at", "now")),
             beacon_required=item.get("beacon") == "required",
             salt=None if item.get("identities") == "plain" else bytes.fromhex(salt),
+            modes=frozenset(item.get("modes", ["task"])),
+            session_max_age=None if age is None else timedelta(seconds=age),
         )
 
     @property

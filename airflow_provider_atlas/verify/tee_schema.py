@@ -55,6 +55,13 @@ TEE_SCHEMA: JsonObject = _closed(
     {
         "evidence": {"enum": ["required", "optional"]},
         "accept": {"type": "array", "items": _reference_of_any(), "minItems": 1},
+        "modes": {
+            "type": "array",
+            "items": {"enum": ["task", "session", "batch"]},
+            "minItems": 1,
+            "uniqueItems": True,
+        },
+        "session_max_age": {"type": "integer", "minimum": 1, "maximum": 31_536_000},
         "at": {"enum": ["now", "attested"]},
         "beacon": {"enum": ["required", "optional"]},
         "identities": {"enum": ["salted", "plain"]},

@@ -1,7 +1,8 @@
 """Archives of runs, and what judges them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from airflow_provider_atlas.artifacts.archive import Archive, RunFolder, run_path
 from airflow_provider_atlas.settings import Settings
@@ -12,6 +13,11 @@ from airflow_provider_atlas.verify.records import load_run
 from airflow_provider_atlas.verify.report import VerificationReport
 from airflow_provider_atlas.verify.run import Gate, verify_run
 from airflow_provider_atlas.wiring import archives, logs, signers, tees
+
+
+def judge_by(policy: Policy, *, at: datetime, fresh: Sequence[Endorsements] = ()) -> Judge:
+    """Return what judges records by ``policy`` at the moment ``at``, with ``fresh`` endorsements of that moment."""
+    return Judge(policy=policy, verifiers=tees.evidence_verifiers(), at=at, fresh=fresh)
 
 
 def verify_run_folder(
@@ -28,7 +34,7 @@ def verify_run_folder(
     ``fresh`` endorsements, of that moment, tell what a vendor says of the platforms then.
     Raises MissingError when there is no run in it, ArchiveError when it cannot be read.
     """
-    judge = Judge(policy=policy, verifiers=tees.evidence_verifiers(), at=at, fresh=fresh)
+    judge = judge_by(policy, at=at, fresh=fresh)
     return verify_run(load_run(run, wanted), judge, store=archives.artifact_store(), gate=gate)
 
 
@@ -50,6 +56,13 @@ def policy_for(settings: Settings, *, name: str) -> bytes:
         name=name,
         signers={settings.deployment: signers.signer(settings).public_key},
         logs=[logs.trusted_log(settings)],
-        tee=tees.reference_of(tees.attester(settings)),
+        tee=_accepted(settings),
         start="required" if settings.mode == "enforce" else "optional",
     )
+
+
+def _accepted(settings: Settings) -> Mapping[str, Any] | None:
+    reference = tees.reference_of(tees.attester(settings))
+    # A policy takes no other mode unless it says so; and the usual one needs no word.
+    modes = {} if settings.attester_mode == "task" else {"modes": [settings.attester_mode]}
+    return {"evidence": "required", **modes, "accept": [reference]} if reference else None

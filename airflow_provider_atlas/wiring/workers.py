@@ -1,6 +1,6 @@
 """What a worker attests with: settings → signer, TEE, log, archive, store, spool."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from airflow_provider_atlas.artifacts.archive import Archive
 from airflow_provider_atlas.artifacts.spool import Spool
@@ -8,7 +8,7 @@ from airflow_provider_atlas.artifacts.store import ArtifactStore
 from airflow_provider_atlas.attest.seal import Sealer
 from airflow_provider_atlas.settings import Settings, path_of
 from airflow_provider_atlas.tlog.stamper import TimestampAuthority
-from airflow_provider_atlas.wiring import archives, logs, signers, tees
+from airflow_provider_atlas.wiring import archives, logs, sessions, signers, tees
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +29,9 @@ def worker(settings: Settings) -> Worker:
     """
     return Worker(
         settings=settings,
-        sealer=Sealer(
-            signer=signers.signer(settings),
+        sealer=sessions.sealer(
+            settings,
+            signer=lambda: signers.signer(settings),
             attester=tees.attester(settings),
             log=logs.transparency_log(settings),
             authority=authority(settings),
@@ -39,6 +40,17 @@ def worker(settings: Settings) -> Worker:
         store=archives.artifact_store(),
         spool=archives.spool(settings),
     )
+
+
+def declarer(worker: Worker) -> Sealer:
+    """Return what seals run manifests: by the configured key in every mode.
+
+    A manifest is the scheduler's word, and a scheduler need not run in a TEE. Raises ConfigError when the key cannot be
+    used.
+    """
+    if worker.sealer.session is None:
+        return worker.sealer
+    return replace(worker.sealer, signer=signers.signer(worker.settings), session=None)
 
 
 def authority(settings: Settings) -> TimestampAuthority | None:

@@ -1,5 +1,6 @@
 """The demonstration DAG under a real scheduler with LocalExecutor: the same records, and a good verdict."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -47,3 +48,50 @@ def test_every_task_of_a_scheduled_run_is_attested_and_the_run_verifies(tmp_path
     }
     run = archives.open_run(f"{tmp_path}/atlas/archive/atlas_ml_pipeline/{run_id}")
     assert all("start" in record.bundle.envelopes for record in load_run(run).records)
+
+
+MAPPED = """
+from airflow.sdk import dag, task
+
+@dag(schedule=None, default_args={"retries": 0})
+def mapped():
+    @task
+    def each(number):
+        return number
+
+    each.expand(number=list(range(4)))
+
+mapped()
+"""
+
+
+@pytest.mark.cluster
+def test_all_task_processes_inherit_the_session_of_the_scheduler_that_forks_them(tmp_path: Path) -> None:
+    section = {
+        "mode": "enforce",
+        "deployment": "cluster",
+        "home": str(tmp_path / "atlas"),
+        "attester": f"simulated:{tmp_path}/atlas/tee",
+        "attester_mode": "session",
+    }
+    settings = Settings.parse(section, home="")
+    policy = runs.policy_for(settings, name="cluster")
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "dags" / "mapped.py").write_text(MAPPED)
+    environment = {f"AIRFLOW__ATLAS__{key.upper()}": value for key, value in section.items()}
+    environment["AIRFLOW__CORE__PARALLELISM"] = "2"
+    with Cluster(tmp_path / "airflow", tmp_path / "dags", environment) as cluster:
+        run_id, state = cluster.run("mapped")
+        told = cluster.troubles() or cluster.log("scheduler")
+    assert state == "success", told
+
+    archive = archives.open_archive(f"{tmp_path}/atlas/archive")
+    report = runs.verify_archive(archive, "mapped", run_id, Policy.parse(policy), at=datetime.now(UTC))
+    assert report.verdict == "passed", [check.detail for check in report.failures]
+    found = load_run(archives.open_run(f"{tmp_path}/atlas/archive/mapped/{run_id}"))
+    evidence = [record.bundle.bound_evidence for record in found.records]
+    assert len(evidence) == 4
+    sessions = {json.dumps(bound.binding.to_json()) for bound in evidence if bound is not None}
+    assert len(sessions) == 1, sessions
+    keys = {path.name for path in (tmp_path / "atlas" / "keys").iterdir()}
+    assert keys == {"log.pem", "task.pem"}  # that of manifests; the session's is in no file

@@ -13,10 +13,10 @@ from airflow_provider_atlas.errors import MalformedError
 from tests.support.attested_run import AttestedRun
 
 
-@pytest.fixture(scope="module")
-def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+@pytest.fixture(scope="module", params=["task", "session", "batch"])
+def content(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     folder: Path = tmp_path_factory.mktemp("run")
-    run = AttestedRun(folder).complete()
+    run = AttestedRun(folder, attester_mode=request.param).complete()
     return (run.run_folder / "tasks" / "publish" / "1.bundle.json").read_bytes()
 
 

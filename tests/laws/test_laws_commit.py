@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_atlas import merkle
 from airflow_provider_atlas.errors import ConsistencyError, MalformedError, SignatureError
-from airflow_provider_atlas.tlog import merkle
 from airflow_provider_atlas.tlog.commit import Commit
 from airflow_provider_atlas.tlog.edge import Edge
 from airflow_provider_atlas.tlog.growth import Growth

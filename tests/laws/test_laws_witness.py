@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from airflow_provider_atlas import merkle
 from airflow_provider_atlas.errors import MalformedError, SignatureError
-from airflow_provider_atlas.tlog import merkle
 from airflow_provider_atlas.tlog.backends import witness_folder
 from airflow_provider_atlas.tlog.backends.witness_folder import WitnessFolder
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint, SignedCheckpoint

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from airflow_provider_atlas import merkle
 from airflow_provider_atlas.errors import ConsistencyError, InclusionError, MalformedError
-from airflow_provider_atlas.tlog import merkle, rekor_v1
+from airflow_provider_atlas.tlog import rekor_v1
 from airflow_provider_atlas.tlog.backends.posix_journal import Position
 from airflow_provider_atlas.tlog.backends.posix_state import TreeState
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint, SignedCheckpoint

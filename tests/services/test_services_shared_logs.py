@@ -13,6 +13,7 @@ from tlog_scales import backend, reader, signing, tiles
 
 from airflow_provider_atlas.cli.main import main
 from airflow_provider_atlas.errors import ConfigError, LogError
+from airflow_provider_atlas.merkle import leaf_hash
 from airflow_provider_atlas.settings import Settings
 from airflow_provider_atlas.tlog.backends import log_key
 from airflow_provider_atlas.tlog.backends.object_bucket import Bucket
@@ -22,7 +23,6 @@ from airflow_provider_atlas.tlog.backends.postgres_tables import lock_head
 from airflow_provider_atlas.tlog.commit import Commit
 from airflow_provider_atlas.tlog.edge import Edge
 from airflow_provider_atlas.tlog.growth import Growth
-from airflow_provider_atlas.tlog.merkle import leaf_hash
 from airflow_provider_atlas.wiring import logs
 from tests.support.logs import KEY, ORIGIN, SIGNING_KEY, entries, entry, open_log
 from tests.support.postgres_server import PostgresServer

@@ -33,7 +33,7 @@ from airflow_provider_atlas.settings import Settings
 from airflow_provider_atlas.verify.policy import Policy
 from airflow_provider_atlas.verify.report import VerificationReport
 from airflow_provider_atlas.verify.run import Gate
-from airflow_provider_atlas.wiring import runs, workers
+from airflow_provider_atlas.wiring import runs, sessions, tees, workers
 from tests.support.time_stamping import Authority
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -72,7 +72,14 @@ class AttestedRun:
     def stamped_by(self, authority: Authority) -> "AttestedRun":
         """Have each record from now on stamped by ``authority``, whose clock is this run's."""
         authority.clock = lambda: self.clock
-        self.worker = replace(self.worker, sealer=replace(self.worker.sealer, authority=authority))
+        sealer = sessions.sealer(
+            self.settings,
+            signer=lambda: self.worker.sealer.signer,
+            attester=tees.attester(self.settings),
+            log=self.worker.sealer.log,
+            authority=authority,
+        )
+        self.worker = replace(self.worker, sealer=sealer)
         return self
 
     def uri(self, name: str) -> str:
@@ -165,7 +172,7 @@ class AttestedRun:
                 instances=instances,
             )
         )
-        sealer = self.worker.sealer
+        sealer = workers.declarer(self.worker)
         bundle = sealer.enter(sealer.declare("manifest", manifest.to_statement()))
         self.worker.archive.put((*run_path(DAG_ID, self.run_id), MANIFEST), bundle.to_bytes())
         return manifest

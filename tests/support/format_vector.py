@@ -33,7 +33,7 @@ from airflow_provider_atlas.intoto.environment import CodeIdentity, Platform, Re
 from airflow_provider_atlas.intoto.link import Link, Outcome
 from airflow_provider_atlas.intoto.pipeline import Pipeline, PipelineTask
 from airflow_provider_atlas.intoto.run_manifest import ManifestInstance, RunManifest
-from airflow_provider_atlas.intoto.task_run import UNMAPPED, TaskRun
+from airflow_provider_atlas.intoto.task_run import UNMAPPED, TaskRun, step_name
 from airflow_provider_atlas.settings import Settings
 from airflow_provider_atlas.verify.policy import Policy
 from airflow_provider_atlas.wiring import runs, workers
@@ -61,11 +61,11 @@ _FILES = {
     "file:///srv/churn/train.csv": b"1,0\n",
     "file:///srv/churn/test.csv": b"2,1\n",
 }
-_PUSHED = sha256_hex(canonical_json(["file:///srv/churn/train.csv"]))
+PUSHED = sha256_hex(canonical_json(["file:///srv/churn/train.csv"]))
 _TOLD: JsonObject = {"op_kwargs": {"rate": 0.1, "token": "***"}, "params": {"seed": 7}}
 
 
-class _Contents:
+class Contents:
     """A store of the files above, wherever they are said to be."""
 
     def describe(self, uri: str) -> Artifact:
@@ -76,14 +76,17 @@ class _Contents:
         return Artifact(uri=uri, sha256=sha256_hex(_FILES[uri]), size=len(_FILES[uri]), kind="file")
 
 
-class _Run:
-    def __init__(self, folder: Path, home: Path) -> None:
+class VectorRun:
+    """A run that ``began`` then; its archive lies in ``folder``, its log and keys in ``home``."""
+
+    def __init__(self, folder: Path, home: Path, *, began: datetime = BEGAN, **section: str) -> None:
         self.settings = Settings.parse(
             {
                 "deployment": DEPLOYMENT,
                 "attester": f"simulated:{home}/tee",
                 "archive": f"file:{folder}/archive",
                 "log_origin": "atlas.example.org/log",
+                **section,
             },
             home=str(home),
         )
@@ -92,24 +95,34 @@ class _Run:
         self.authority.clock = lambda: self.clock
         self.archive, self.sealer = self.worker.archive, replace(self.worker.sealer, authority=self.authority)
         self.done: list[tuple[Link, AttestationBundle]] = []
-        self.clock = BEGAN
+        self.clock = began
 
     def record(
         self, task_id: str, inputs: Sequence[str], recorded: Recorded, *, map_index: int = UNMAPPED, start: bool
     ) -> None:
+        """Add the record of a task."""
+        self.seal(*self.execute(task_id, inputs, recorded, map_index=map_index, start=start))
+
+    def execute(
+        self, task_id: str, inputs: Sequence[str], recorded: Recorded, *, map_index: int = UNMAPPED, start: bool
+    ) -> tuple[Link, JsonObject, AttestationBundle | None]:
+        """Return the link of a task that ran now, the openings of its commitments, and its start."""
         salts = {name: bytes([number]) * 16 for number, name in enumerate(_TOLD, start=1)}
-        openings = {name: {"salt": salts[name].hex(), "value": value} for name, value in _TOLD.items()}
+        openings: JsonObject = {name: {"salt": salts[name].hex(), "value": value} for name, value in _TOLD.items()}
         started = begin(
             self._surroundings(task_id, map_index, {name: commitment(_TOLD[name], salts[name]) for name in _TOLD}),
             inputs=inputs,
-            store=_Contents(),
+            store=Contents(),
             upstream=[Upstream(reference=_reference(*done), products=done[0].products) for done in self.done],
             now=self._tick(),
         )
         begun = self._declare_start(started) if start else None
         if begun:
             started = with_start(started, begun.envelopes["start"].sha256, begun.receipts["start"].index)
-        link = finish(started, recorded, now=self._tick())
+        return finish(started, recorded, now=self._tick()), openings, begun
+
+    def seal(self, link: Link, openings: JsonObject, begun: AttestationBundle | None) -> None:
+        """Vouch for ``link``, log it, have it stamped, archive it."""
         bundle = self.sealer.stamp(self.sealer.enter(self.sealer.vouch(link, begun)))
         attachments = Attachments(
             pipeline=_PIPELINE.to_bytes(),
@@ -127,6 +140,7 @@ class _Run:
         return begun
 
     def end(self) -> None:
+        """Write the run manifest."""
         manifest = RunManifest(
             deployment=DEPLOYMENT,
             dag_id=DAG_ID,
@@ -136,7 +150,8 @@ class _Run:
             pipeline_sha256=_PIPELINE.sha256,
             instances=[_instance(link, bundle) for link, bundle in self.done],
         )
-        bundle = self.sealer.enter(self.sealer.declare("manifest", manifest.to_statement()))
+        sealer = workers.declarer(self.worker)
+        bundle = sealer.enter(sealer.declare("manifest", manifest.to_statement()))
         self.archive.put((*run_path(DAG_ID, RUN_ID), MANIFEST), bundle.to_bytes())
 
     def _surroundings(self, task_id: str, map_index: int, parameters: Mapping[str, str]) -> Surroundings:
@@ -167,7 +182,7 @@ class _Run:
             ),
             parameters=parameters,
             beacon=beacon_of(self.sealer.log.latest()),
-            nonce=bytes.fromhex(sha256_hex(task_id.encode()))[:16],
+            nonce=bytes.fromhex(sha256_hex(step_name(task_id, map_index).encode()))[:16],
             resumed=False,
         )
 
@@ -196,25 +211,26 @@ def _reference(link: Link, bundle: AttestationBundle) -> RecordReference:
     )
 
 
-def _outcome(**changes: object) -> Outcome:
+def outcome(**changes: object) -> Outcome:
+    """Return that of a success, with ``changes``."""
     nothing: dict[str, object] = {"error": None, "metrics": {}, "kinds": {}, "pulled": {}, "pushed": {}}
     return Outcome(state="success", **{**nothing, **changes})  # type: ignore[arg-type]
 
 
 def make(folder: Path) -> None:
     """Write the archive, the policy, the authority of its time-stamps and the report of the run into ``folder``."""
-    store, train = _Contents(), "file:///srv/churn/train.csv"
+    store, train = Contents(), "file:///srv/churn/train.csv"
     with tempfile.TemporaryDirectory() as home:
-        run = _Run(folder, Path(home))
+        run = VectorRun(folder, Path(home))
         outputs = {uri: store.describe(uri) for uri in (train, "file:///srv/churn/test.csv")}
-        split = Recorded(inputs={}, outputs=outputs, outcome=_outcome(pushed={"return_value": _PUSHED}))
+        split = Recorded(inputs={}, outputs=outputs, outcome=outcome(pushed={"return_value": PUSHED}))
         run.record("split", ["file:///srv/churn/customers.csv"], split, start=False)
         model = "file:///srv/churn/model"
-        outcome = _outcome(metrics={"accuracy": 0.9342}, kinds={model: "model"}, pulled={"split/return_value": _PUSHED})
+        well = outcome(metrics={"accuracy": 0.9342}, kinds={model: "model"}, pulled={"split/return_value": PUSHED})
         scratch = Unmeasured(
             uri="s3://scratch.example/steps", reason="the asset is no file, and nothing else can be measured"
         )
-        trained = Recorded(inputs={}, outputs={model: store.describe(model)}, outcome=outcome, unmeasured=[scratch])
+        trained = Recorded(inputs={}, outputs={model: store.describe(model)}, outcome=well, unmeasured=[scratch])
         run.record("train", [train], trained, map_index=0, start=True)
         run.end()
         policy = runs.policy_for(run.settings, name="an example")

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
-from airflow_provider_atlas.tlog import merkle
+from airflow_provider_atlas import merkle
 from airflow_provider_atlas.tlog.log import TransparencyLog
 from airflow_provider_atlas.tlog.note import ECDSA, VerifierKey
 from airflow_provider_atlas.tlog.trust import TrustedLog

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from airflow_provider_atlas.tlog import merkle
+from airflow_provider_atlas import merkle
 from airflow_provider_atlas.tlog.backends.log_reader import LogReader
 from airflow_provider_atlas.tlog.backends.object_store import ObjectStoreLog
 from airflow_provider_atlas.tlog.backends.postgres import PostgresLog

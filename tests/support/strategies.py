@@ -16,7 +16,7 @@ from airflow_provider_atlas.intoto.link import STATES, Link, Outcome
 from airflow_provider_atlas.intoto.pipeline import Pipeline, PipelineTask
 from airflow_provider_atlas.intoto.run_manifest import ManifestInstance, RunManifest
 from airflow_provider_atlas.intoto.task_run import TaskRun
-from airflow_provider_atlas.tee.binding import Binding
+from airflow_provider_atlas.tee.binding import PURPOSES, Binding
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 names = st.from_regex(r"[a-z][a-z0-9_.-]{0,10}", fullmatch=True)
@@ -75,13 +75,15 @@ outcomes = st.builds(
     pushed=digests,
 )
 links = st.builds(Link, materials=digests, products=digests, outcome=outcomes, environment=environments)
-bindings = st.builds(
-    Binding,
-    purpose=st.just("task"),
-    statement=st.binary(min_size=32, max_size=32),
-    key=st.binary(min_size=32, max_size=32),
-    nonce=st.binary(min_size=16, max_size=16),
-    beacon=st.none() | beacons,
+bindings = st.sampled_from(PURPOSES).flatmap(
+    lambda purpose: st.builds(
+        Binding,
+        purpose=st.just(purpose),
+        statement=st.none() if purpose == "session" else st.binary(min_size=32, max_size=32),
+        key=st.binary(min_size=32, max_size=32),
+        nonce=st.binary(min_size=16, max_size=16),
+        beacon=st.none() | beacons,
+    )
 )
 manifests = st.builds(
     RunManifest,

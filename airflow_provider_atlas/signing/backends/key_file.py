@@ -1,9 +1,6 @@
 """A signer whose key is a file: ECDSA P-256, PKCS #8 in PEM, unencrypted, that nobody else can read or change.
 
-It signs with ``cryptography`` itself and not through securesystemslib, whose import alone costs more than a task's
-whole budget (ADR 0003). The signatures are the same kind and carry the same key id.
-
-See: RFC 5958 (PKCS #8), RFC 7468 (PEM), FIPS 186-5 and RFC 6979 (deterministic ECDSA).
+See: RFC 5958 (PKCS #8), RFC 7468 (PEM).
 """
 
 import os
@@ -11,37 +8,25 @@ import secrets
 import stat
 from contextlib import suppress
 
-from cryptography.exceptions import InternalError, UnsupportedAlgorithm
-from cryptography.hazmat.backends import default_backend
-from cryptography.hazmat.primitives import hashes
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
-    PublicFormat,
     load_pem_private_key,
 )
 
-from airflow_provider_atlas.errors import ConfigError, SigningError
-from airflow_provider_atlas.signing.keys import PublicKey
-
-# The first signature of a process would import the backend otherwise: 7 ms of every task, which a worker that imports
-# this module before it forks pays once.
-default_backend()
+from airflow_provider_atlas.errors import ConfigError
+from airflow_provider_atlas.signing.backends.memory_key import MemoryKeySigner
 
 _LONGEST = 16_384
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
-class KeyFileSigner:
-    """A Signer whose private key is in this process's memory."""
-
-    def __init__(self, private_key: ec.EllipticCurvePrivateKey) -> None:
-        self._private_key = private_key
-        public = private_key.public_key()
-        self._public_key = PublicKey.parse(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+class KeyFileSigner(MemoryKeySigner):
+    """A Signer whose private key lies in a file, and is in this process's memory."""
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "KeyFileSigner":
@@ -80,22 +65,6 @@ class KeyFileSigner:
             if signer._keep(path):
                 return signer
         return cls.load(path)
-
-    @property
-    def public_key(self) -> PublicKey:
-        """The public half, by which a relying party knows this signer."""
-        return self._public_key
-
-    def sign(self, message: bytes) -> bytes:
-        """Return the signature of ``message`` in DER, the same for the same message. Raises SigningError."""
-        try:
-            # Deterministic, because a virtual machine that is cloned may draw the same randomness twice, and two
-            # signatures with one random number give the key away. A record that is made again is equal, too.
-            return self._private_key.sign(message, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
-        except UnsupportedAlgorithm as error:
-            raise SigningError("expected deterministic ECDSA (RFC 6979): OpenSSL 3.2 or newer has it") from error
-        except (InternalError, ValueError) as error:
-            raise SigningError("the key could not sign") from error
 
     def _keep(self, path: str | os.PathLike[str]) -> bool:
         """Write the key to ``path``; return whether it is there now, and not what was there before."""

@@ -10,8 +10,8 @@ See: RFC 9162 §2.1.4 (consistency), §8.1.4 (what a client must do with a check
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from airflow_provider_atlas import merkle
 from airflow_provider_atlas.errors import ConsistencyError
-from airflow_provider_atlas.tlog import merkle
 from airflow_provider_atlas.tlog.backends.last_seen import LastSeen
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint, SignedCheckpoint
 from airflow_provider_atlas.tlog.trust import TrustedLog

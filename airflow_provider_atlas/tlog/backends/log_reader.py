@@ -6,8 +6,8 @@ It reads every log that follows tlog-tiles, whoever wrote it. See: https://c2sp.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from airflow_provider_atlas import merkle
 from airflow_provider_atlas.errors import ConsistencyError, MissingError
-from airflow_provider_atlas.tlog import merkle
 from airflow_provider_atlas.tlog.backends.sources import Source
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint, SignedCheckpoint
 from airflow_provider_atlas.tlog.edge import Edge, TileContent

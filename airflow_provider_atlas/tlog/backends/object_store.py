@@ -26,8 +26,8 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from airflow_provider_atlas import merkle
 from airflow_provider_atlas.errors import ConsistencyError, LogError, MalformedError, MissingError, VerificationError
-from airflow_provider_atlas.tlog import merkle
 from airflow_provider_atlas.tlog.backends.last_seen import LastSeen
 from airflow_provider_atlas.tlog.backends.object_bucket import Bucket
 from airflow_provider_atlas.tlog.backends.object_commits import CommitObjects, Published

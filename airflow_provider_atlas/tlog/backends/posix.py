@@ -23,6 +23,7 @@ from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from airflow_provider_atlas import merkle
 from airflow_provider_atlas.errors import (
     ConsistencyError,
     InclusionError,
@@ -31,7 +32,6 @@ from airflow_provider_atlas.errors import (
     MissingError,
     SignatureError,
 )
-from airflow_provider_atlas.tlog import merkle
 from airflow_provider_atlas.tlog.backends import posix_files as files
 from airflow_provider_atlas.tlog.backends.posix_build import integrate, recover
 from airflow_provider_atlas.tlog.backends.posix_folder import UnderivedError, open_folder

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from airflow_provider_atlas import merkle
 from airflow_provider_atlas.errors import ConsistencyError, MalformedError, MissingError
-from airflow_provider_atlas.tlog import merkle
 from airflow_provider_atlas.tlog.backends import posix_files as files
 from airflow_provider_atlas.tlog.backends.posix_folder import LogFolder, UnderivedError
 from airflow_provider_atlas.tlog.backends.posix_journal import Position, Record

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 from airflow_provider_atlas.encoding import Fields, JsonObject, canonical_json, parse_json
 from airflow_provider_atlas.errors import MalformedError
+from airflow_provider_atlas.merkle import EMPTY_ROOT
 from airflow_provider_atlas.tlog.backends.posix_journal import Position
 from airflow_provider_atlas.tlog.checkpoint import SignedCheckpoint
-from airflow_provider_atlas.tlog.merkle import EMPTY_ROOT
 
 _PAGE = 4096
 

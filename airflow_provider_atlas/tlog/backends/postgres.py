@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from psycopg import Connection, IsolationLevel
 from psycopg.conninfo import conninfo_to_dict
 
+from airflow_provider_atlas import merkle
 from airflow_provider_atlas.errors import (
     AtlasError,
     ConfigError,
@@ -35,7 +36,6 @@ from airflow_provider_atlas.errors import (
     MissingError,
     VerificationError,
 )
-from airflow_provider_atlas.tlog import merkle
 from airflow_provider_atlas.tlog.backends import postgres_tables as tables
 from airflow_provider_atlas.tlog.backends.last_seen import LastSeen
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint, SignedCheckpoint

@@ -16,8 +16,8 @@ from typing import LiteralString, NamedTuple
 from psycopg import Connection
 from psycopg.errors import UndefinedTable
 
+from airflow_provider_atlas import merkle
 from airflow_provider_atlas.errors import ConfigError, LogError, MalformedError, MissingError
-from airflow_provider_atlas.tlog import merkle
 from airflow_provider_atlas.tlog.checkpoint import SignedCheckpoint
 from airflow_provider_atlas.tlog.format import VERSION, Format
 from airflow_provider_atlas.tlog.note import SignedNote, VerifierKey

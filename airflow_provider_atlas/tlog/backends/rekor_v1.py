@@ -14,9 +14,10 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from airflow_provider_atlas import merkle
 from airflow_provider_atlas.errors import LogError, MalformedError, MissingError, VerificationError
 from airflow_provider_atlas.fetching import MOST_AT_ONCE, Answer
-from airflow_provider_atlas.tlog import merkle, rekor_v1
+from airflow_provider_atlas.tlog import rekor_v1
 from airflow_provider_atlas.tlog.backends.history import History, Prove
 from airflow_provider_atlas.tlog.backends.rekor_http import LogHttp, told
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint, SignedCheckpoint

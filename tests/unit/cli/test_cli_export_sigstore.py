@@ -232,3 +232,27 @@ def asking(policy, authority):
     ours = {"name": "ours", "certificates": authority.pem.decode()}
     document["timestamps"] = {"link": "optional", "within": 3600, "authorities": [ours]}
     policy.write_text(yaml.safe_dump(document))
+
+
+def test_keys_that_a_session_attests_are_exported_with_what_they_signed(export, tmp_path):
+    run = AttestedRun(tmp_path / "run", attester_mode="session").complete()
+    policy = tmp_path / "policy.yaml"
+    policy.write_bytes(run.policy_document())
+    assert export(run.run_folder, policy=policy).code == 0
+    own = run.worker.sealer.signer.public_key
+    listed = Policy.parse(policy.read_bytes()).signers[0].key
+    keys = {name for name in exported(tmp_path) if name.endswith(".pub")}
+    assert keys == {f"{own.sha256}.pub", f"{listed.sha256}.pub"}
+    assert own != listed
+
+
+def test_a_key_is_not_exported_whose_session_the_policy_does_not_accept(export, tmp_path):
+    run = AttestedRun(tmp_path / "run", attester_mode="session").complete()
+    document = yaml.safe_load(run.policy_document())
+    document["tee"]["accept"][0]["measurements"]["mrtd"] = ["00" * 48]
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(yaml.safe_dump(document))
+    answer = export(run.run_folder, policy=policy)
+    assert answer.code == 1
+    assert "a key that the policy trusts" in answer.err
+    assert not (tmp_path / "out").exists()

@@ -17,12 +17,22 @@ from airflow_provider_atlas.errors import MalformedError
 ROOT = Path(__file__).parents[3]
 SCHEMA = json.loads((ROOT / "docs" / "bundle.schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+VECTORS = ROOT / "tests" / "vectors"
 BUNDLES = {
-    path.relative_to(ROOT / "tests" / "vectors" / "format-v1" / "archive").as_posix(): path.read_bytes()
+    path.relative_to(VECTORS).as_posix(): path.read_bytes()
+    for vector in ("format-v1", "format-v1-modes")
     for pattern in ("*.bundle.json", "*.start.json")
-    for path in sorted((ROOT / "tests" / "vectors" / "format-v1").rglob(pattern))
+    for path in sorted((VECTORS / vector).rglob(pattern))
 }
 FULL = json.loads(next(content for name, content in BUNDLES.items() if "train" in name and "bundle" in name))
+IN_MODES = {
+    mode: next(
+        json.loads(content)
+        for name, content in BUNDLES.items()
+        if "format-v1-modes" in name and f"{step}/1.bundle" in name
+    )
+    for mode, step in (("session", "split"), ("batch", "train[1]"))
+}
 
 Where = tuple[str | int, ...]
 
@@ -106,6 +116,56 @@ def test_a_member_of_another_type_is_refused(path, value):
         (("evidence", "binding", "beacon", "size"), 7),
     ]
     assert refused_by_both(document) is not allowed
+
+
+def of_evidence():
+    """The mode and path of every member of the evidence that is not as in the mode ``task``."""
+    for mode, record in IN_MODES.items():
+        for path in members(record, ()):
+            if path[0] == "evidence" and path[1:2] in (("binding",), ("batch",), ("timestamp",)):
+                yield pytest.param(mode, path, id="/".join(map(str, (mode, *path))))
+
+
+@pytest.mark.parametrize(("mode", "path"), list(of_evidence()))
+def test_a_member_of_a_session_or_a_batch_that_is_missing_is_refused(mode, path):
+    document = copy.deepcopy(IN_MODES[mode])
+    del at(document, path[:-1])[path[-1]]
+    assert refused_by_both(document)
+
+
+@pytest.mark.parametrize(("mode", "path"), list(of_evidence()))
+@pytest.mark.parametrize("value", [None, 7, True, [], {}, 4096], ids=repr)
+def test_a_member_of_a_session_or_a_batch_of_another_type_or_beyond_its_limit_is_refused(mode, path, value):
+    document = copy.deepcopy(IN_MODES[mode])
+    at(document, path[:-1])[path[-1]] = value
+    allowed = (path[1:], value) in [
+        (("binding", "beacon"), None),
+        (("binding", "statement"), None if mode == "session" else ...),
+        (("binding", "beacon", "size"), 7),
+        (("binding", "beacon", "size"), 4096),
+        (("timestamp",), None),
+        (("batch", "index"), 7),  # no such proof leads anywhere, which is for the verifier to find
+        (("batch", "size"), 7),
+        (("batch", "size"), 4096),
+        (("batch", "hashes"), []),
+    ]
+    assert refused_by_both(document) is not allowed
+
+
+@pytest.mark.parametrize("mode", IN_MODES)
+@pytest.mark.parametrize("purpose", ["task", "session", "batch"])
+def test_evidence_has_the_members_of_its_mode_and_no_others(mode, purpose):
+    document = copy.deepcopy(IN_MODES[mode])
+    document["evidence"]["binding"]["purpose"] = purpose
+    assert refused_by_both(document) is (mode != purpose)
+
+
+def test_a_batch_proof_beyond_what_a_batch_can_have_is_refused():
+    document = copy.deepcopy(IN_MODES["batch"])
+    document["evidence"]["batch"]["hashes"] = ["00" * 32] * 12
+    assert not refused_by_both(document)
+    document["evidence"]["batch"]["hashes"] = ["00" * 32] * 13
+    assert refused_by_both(document)
 
 
 @pytest.mark.parametrize("value", ["AA==", "QUFB" * 21846], ids=len)

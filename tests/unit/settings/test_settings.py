@@ -77,3 +77,23 @@ def test_airflow_is_told_of_every_setting_and_its_default() -> None:
     options = config["atlas"]["options"]
     assert {name: option["default"] for name, option in options.items()} == DEFAULTS
     assert set(options) == SETTING_NAMES
+
+
+@pytest.mark.parametrize(
+    ("mode", "attester", "complaint"),
+    [
+        ("boot", "tsm:", "task, session or batch"),
+        ("session", "none:", "needs an attester"),
+        ("batch", "none:", "needs an attester"),
+        ("batch", "tsm:", "set attester to helper:"),
+    ],
+)
+def test_a_mode_in_which_no_record_could_be_made_is_refused(mode: str, attester: str, complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        Settings.parse({"attester_mode": mode, "attester": attester}, home="/srv")
+
+
+@pytest.mark.parametrize("mode", ["session", "batch"])
+def test_a_mode_may_be_asked_for(mode: str) -> None:
+    assert Settings.parse({"attester_mode": mode, "attester": "helper:/run/x"}, home="/srv").attester_mode == mode
+    assert Settings.parse({}, home="/srv").attester_mode == "task"

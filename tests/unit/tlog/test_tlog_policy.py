@@ -2,8 +2,8 @@
 
 import pytest
 
+from airflow_provider_atlas import merkle
 from airflow_provider_atlas.errors import InclusionError, MalformedError, SignatureError
-from airflow_provider_atlas.tlog import merkle
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint
 from airflow_provider_atlas.tlog.note import VerifierKey, sign
 from airflow_provider_atlas.tlog.policy import MAX_LINES, WitnessPolicy

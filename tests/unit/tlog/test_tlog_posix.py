@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from airflow_provider_atlas import merkle
 from airflow_provider_atlas.errors import (
     ConfigError,
     ConsistencyError,
@@ -18,7 +19,6 @@ from airflow_provider_atlas.errors import (
     MissingError,
     SignatureError,
 )
-from airflow_provider_atlas.tlog import merkle
 from airflow_provider_atlas.tlog.backends import posix_files, posix_journal
 from airflow_provider_atlas.tlog.backends.posix import PosixLog
 from airflow_provider_atlas.tlog.backends.posix_journal import START, Journal

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_atlas.tlog import merkle
+from airflow_provider_atlas import merkle
 from airflow_provider_atlas.tlog.backends.posix_reader import PosixLogReader
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint
 from airflow_provider_atlas.tlog.receipt import Receipt

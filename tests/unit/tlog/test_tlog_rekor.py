@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_atlas import merkle
 from airflow_provider_atlas.encoding import b64encode
 from airflow_provider_atlas.errors import MalformedError, SignatureError
-from airflow_provider_atlas.tlog import merkle
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint
 from airflow_provider_atlas.tlog.hashedrekord import HashedRekord
 from airflow_provider_atlas.tlog.note import sign

@@ -12,9 +12,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_atlas import merkle
 from airflow_provider_atlas.encoding import b64encode
 from airflow_provider_atlas.errors import MalformedError, SignatureError
-from airflow_provider_atlas.tlog import merkle, rekor_v1
+from airflow_provider_atlas.tlog import rekor_v1
 from airflow_provider_atlas.tlog.hashedrekord import HashedRekord
 from airflow_provider_atlas.tlog.note import ECDSA, NoteSignature, SignedNote, VerifierKey, verify
 from airflow_provider_atlas.tlog.receipt import Receipt

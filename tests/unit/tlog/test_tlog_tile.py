@@ -1,7 +1,7 @@
 import pytest
 
+from airflow_provider_atlas import merkle
 from airflow_provider_atlas.errors import ConsistencyError, InclusionError, MalformedError
-from airflow_provider_atlas.tlog import merkle
 from airflow_provider_atlas.tlog.edge import Edge
 from airflow_provider_atlas.tlog.tile import ENTRIES, Tile, TileTree, bundle, parse_bundle, tile_at, tiles_of
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from airflow_provider_atlas import merkle
 from airflow_provider_atlas.errors import ConfigError, LogError, MalformedError
-from airflow_provider_atlas.tlog import merkle
 from airflow_provider_atlas.tlog.backends import witness_folder
 from airflow_provider_atlas.tlog.backends.witness_folder import ALGORITHMS, Answer, WitnessFolder
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint, SignedCheckpoint

@@ -5,7 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
-from airflow_provider_atlas.tlog import merkle
+from airflow_provider_atlas import merkle
 from airflow_provider_atlas.tlog.backends import witness_folder
 from airflow_provider_atlas.tlog.backends.witness_folder import WitnessFolder
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
+from airflow_provider_atlas import merkle
 from airflow_provider_atlas.errors import ConsistencyError, InclusionError
-from airflow_provider_atlas.tlog import merkle
 
 # The leaves and roots of the reference tests of Certificate Transparency (google/certificate-transparency, Apache-2.0).
 CT_LEAVES = [

@@ -116,6 +116,15 @@ def check_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes], 
 
     Raises InclusionError when it does not.
     """
+    if proven_root(index, size, leaf, proof) != expected:
+        raise InclusionError("expected an inclusion proof that leads to the root of the checkpoint")
+
+
+def proven_root(index: int, size: int, leaf: bytes, proof: Sequence[bytes]) -> bytes:
+    """Return the root that ``proof`` leads to from the leaf hash ``leaf`` at ``index`` in a tree of ``size`` leaves.
+
+    Raises InclusionError when the tree has no such leaf, or the proof another length than its proofs have.
+    """
     if not 0 <= index < size:
         raise InclusionError(f"expected a leaf below {size}, the size of the tree")
     position, last, above = index, size - 1, leaf
@@ -128,8 +137,9 @@ def check_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes], 
         else:
             above = node_hash(above, sibling)
         position, last = position >> 1, last >> 1
-    if last or above != expected:
-        raise InclusionError("expected an inclusion proof that leads to the root of the checkpoint")
+    if last:
+        raise InclusionError("expected a longer inclusion proof")
+    return above
 
 
 def check_consistency(old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> None:
