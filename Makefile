@@ -4,7 +4,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PROJECT := '.[demo,dev,postgres,s3]'
+PROJECT := '.[demo,dev,fuse,postgres,s3]'
 PYTHONS := python3.11 python3 python3.12 python3.13
 CORES := 2
 ARGS :=

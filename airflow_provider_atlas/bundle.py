@@ -36,7 +36,7 @@ from airflow_provider_atlas.intoto.statement import Statement
 from airflow_provider_atlas.signing.dsse import Envelope
 from airflow_provider_atlas.signing.keys import PublicKey
 from airflow_provider_atlas.tee.binding import Binding
-from airflow_provider_atlas.tee.evidence import Endorsements, Evidence
+from airflow_provider_atlas.tee.evidence import Evidence
 from airflow_provider_atlas.tlog.hashedrekord import HashedRekord
 from airflow_provider_atlas.tlog.receipt import Receipt
 from airflow_provider_atlas.tlog.timestamp import MAX_TIMESTAMP_BYTES
@@ -71,32 +71,13 @@ class BoundEvidence:
     def parse(cls, value: Json) -> "BoundEvidence":
         """Return the evidence that ``to_json`` gave as ``value``. Raises MalformedError otherwise."""
         fields = Fields(value, "the evidence")
-        bound = cls(
-            evidence=Evidence(
-                tee=fields.text("tee"),
-                provider=fields.text("provider"),
-                media_type=fields.text("mediaType"),
-                quote=b64decode(fields.text("quote")),
-                endorsements=tuple(map(_parse_endorsements, fields.items("endorsements"))),
-            ),
-            binding=Binding.parse(fields.object("binding")),
-        )
+        bound = cls(evidence=Evidence.take(fields), binding=Binding.parse(fields.object("binding")))
         fields.end()
         return bound
 
     def to_json(self) -> JsonObject:
         """Return the JSON object of this evidence."""
-        evidence = self.evidence
-        return {
-            "tee": evidence.tee,
-            "provider": evidence.provider,
-            "mediaType": evidence.media_type,
-            "quote": b64encode(evidence.quote),
-            "endorsements": [
-                {"mediaType": item.media_type, "content": b64encode(item.content)} for item in evidence.endorsements
-            ],
-            "binding": self.binding.to_json(),
-        }
+        return {**self.evidence.to_json(), "binding": self.binding.to_json()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,13 +164,6 @@ def _role(name: str) -> Role:
             return name
         case _:
             raise MalformedError("expected the envelopes start, link, provenance, tee or manifest")
-
-
-def _parse_endorsements(value: Json) -> Endorsements:
-    fields = Fields(value, "the endorsements")
-    endorsements = Endorsements(media_type=fields.text("mediaType"), content=b64decode(fields.text("content")))
-    fields.end()
-    return endorsements
 
 
 def _parse_receipt(value: Json) -> Receipt:

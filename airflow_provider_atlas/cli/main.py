@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, str] = {
     "keys": "make and show signing keys",
     "policy": "write and check policies",
     "log": "serve, audit, watch, witness and prove transparency logs; drain the spool",
+    "tee": "serve a TEE to workers, or simulate one",
     "doctor": "check that this machine can attest",
 }
 """Every command and what it does; its module in this package has the same name."""

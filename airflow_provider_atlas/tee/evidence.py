@@ -6,6 +6,8 @@ See: RFC 9334 (RATS architecture), for the words.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from airflow_provider_atlas.encoding import Fields, Json, JsonObject, b64decode, b64encode
+
 TDX_QUOTE = "application/vnd.intel.tdx.quote"
 """Media type of a raw Intel TDX quote."""
 
@@ -14,6 +16,12 @@ SNP_REPORT = "application/vnd.amd.sev-snp.report"
 
 DCAP_COLLATERAL = "application/vnd.intel.dcap.collateral+json"
 """Media type of DCAP collateral, as the JSON object that ``dcap-qvl`` reads."""
+
+EVENT_LOG = "application/vnd.tcg.ccel"
+"""Media type of a guest's boot event log (CCEL): the events that its registers are made of."""
+
+ARM_CCA = 'application/eat-collection; profile="http://arm.com/CCA-SSD/1.0.0"'
+"""Media type of an Arm CCA attestation token."""
 
 Fact = str | int | bool
 """What evidence says of one thing: hex and names as text, versions and vectors of bits as numbers."""
@@ -25,6 +33,18 @@ class Endorsements:
 
     media_type: str
     content: bytes
+
+    @classmethod
+    def parse(cls, value: Json) -> "Endorsements":
+        """Return the endorsements that ``to_json`` gave as ``value``. Raises MalformedError otherwise."""
+        fields = Fields(value, "the endorsements")
+        endorsements = cls(media_type=fields.text("mediaType"), content=b64decode(fields.text("content")))
+        fields.end()
+        return endorsements
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON object of these endorsements."""
+        return {"mediaType": self.media_type, "content": b64encode(self.content)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +60,27 @@ class Evidence:
     media_type: str
     quote: bytes
     endorsements: Sequence[Endorsements] = ()
+
+    @classmethod
+    def take(cls, fields: Fields) -> "Evidence":
+        """Return the evidence whose members ``to_json`` gave, taken from ``fields``. Raises MalformedError."""
+        return cls(
+            tee=fields.text("tee"),
+            provider=fields.text("provider"),
+            media_type=fields.text("mediaType"),
+            quote=b64decode(fields.text("quote")),
+            endorsements=tuple(map(Endorsements.parse, fields.items("endorsements"))),
+        )
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON object of this evidence."""
+        return {
+            "tee": self.tee,
+            "provider": self.provider,
+            "mediaType": self.media_type,
+            "quote": b64encode(self.quote),
+            "endorsements": [item.to_json() for item in self.endorsements],
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
