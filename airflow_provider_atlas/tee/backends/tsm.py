@@ -20,6 +20,7 @@ CONFIGFS_TSM = Path("/sys/kernel/config/tsm/report")
 
 _TRANSIENT = {errno.EBUSY, errno.EINTR, errno.ETIMEDOUT, errno.EAGAIN}
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+_GRACE_SECONDS = 0.5  # so that whoever asks can say why there is no quote, before it is given up
 
 _ADVICE: Mapping[int, str] = {
     errno.EACCES: "only root may: run `atlas tee helper` as root, and set attester = helper:/run/atlas/tee.sock",
@@ -82,7 +83,7 @@ class TsmAttester:
 
         threading.Thread(target=ask, name="atlas-tsm", daemon=True).start()
         try:
-            answer = answers.get(timeout=self.timeout + _LONGEST_PAUSE)
+            answer = answers.get(timeout=self.timeout + _GRACE_SECONDS)
         except queue.Empty:
             raise AttesterError(self._told(errno.ETIMEDOUT)) from None
         if isinstance(answer, OSError):

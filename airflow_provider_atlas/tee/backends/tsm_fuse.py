@@ -183,8 +183,9 @@ def serve(driver: Driver | None, mount: Path, ready: Callable[[], None]) -> None
     except OSError as error:
         raise ConfigError("mounting needs libfuse: install fuse3 and libfuse3-3, as Debian calls them") from error
     files = TsmFiles(TsmEmulation(driver), ready)
-    # What configfs does at once must not be put off or remembered by FUSE; and the modes are checked for everybody.
-    options = {"direct_io": True, "allow_other": True, "default_permissions": True, "max_idle_threads": 16}
+    # What configfs does at once must not be put off or remembered by FUSE; and the modes are checked for everybody whom
+    # the kernel lets in: others than who mounted it only where root did.
+    options = {"direct_io": True, "default_permissions": True, "allow_other": os.geteuid() == 0, "max_idle_threads": 16}
     try:
         mfusepy.FUSE(files, str(mount), foreground=True, fsname="atlas-tsm", **options)
     except RuntimeError as error:

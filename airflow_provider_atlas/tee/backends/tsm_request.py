@@ -33,12 +33,12 @@ def request(root: Path, inblob: bytes, privlevel: int | None) -> TsmReport:
     try:
         before, writes = _generation(entry), 1
         if privlevel is not None:
-            _write(entry / "privlevel", str(privlevel).encode("ascii"))
+            _write_privlevel(entry, privlevel)
             writes += 1
         _write(entry / "inblob", inblob)
         _check_writes(entry, before + writes)
         report = TsmReport(
-            provider=_read(entry / "provider").decode("ascii", "replace").strip(),
+            provider=_text(entry / "provider"),
             outblob=_read(entry / "outblob"),
             auxblob=_read(entry / "auxblob") if (entry / "auxblob").exists() else b"",
         )
@@ -103,6 +103,18 @@ def _check_writes(entry: Path, expected: int) -> None:
         )
     if generation < expected:
         raise InterruptedError(errno.EINTR, "the kernel has not taken our bytes")
+
+
+def _write_privlevel(entry: Path, privlevel: int) -> None:
+    try:
+        _write(entry / "privlevel", str(privlevel).encode("ascii"))
+    except FileNotFoundError as error:
+        driver = _text(entry / "provider")
+        raise AttesterError(f"the driver {driver} has no privilege levels: leave privlevel out of the setting") from error
+
+
+def _text(path: Path) -> str:
+    return _read(path).decode("ascii", "replace").strip()
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -11,9 +11,10 @@ See: Linux, drivers/virt/coco/guest/report.c and tsm-mr.c, for the modes.
 """
 
 import errno
+import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from airflow_provider_atlas.tee.backends.tsm_emulation import Request, TsmEmulation
@@ -43,13 +44,13 @@ class Node:
     kind: Kind
     mode: int
     size: int = 0
-    uid: int = 0
-    gid: int = 0
+    uid: int = field(default_factory=os.geteuid)  # root's, unless another user has mounted it
+    gid: int = field(default_factory=os.getegid)
     request: Request | None = None
 
 
 class TsmTree:
-    """The files of ``tsm``. What is made is root's, whoever owns the folder that it is made in."""
+    """The files of ``tsm``. What is made belongs to who mounted it (to root, on Linux), whoever owns the folder."""
 
     def __init__(self, tsm: TsmEmulation) -> None:
         self._tsm = tsm
