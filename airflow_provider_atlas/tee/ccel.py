@@ -171,7 +171,7 @@ def _algorithms(spec: Octets) -> Sequence[tuple[int, int]]:
 def _events(octets: Octets, sizes: Mapping[int, int]) -> Sequence[Event]:
     """Return the events, up to where nothing more was written."""
     events: list[Event] = []
-    while any(octets.ahead(12)) and octets.ahead(4) != b"\xff" * 4:
+    while any(octets.ahead(12)) and octets.ahead(4).strip(b"\xff"):
         events.append(_event(octets, sizes))
     return tuple(events)
 

@@ -106,7 +106,9 @@ def test_bytes_that_the_kernel_has_not_taken_are_written_again(attester: TsmAtte
     assert written == [MINE, MINE]
 
 
-@pytest.mark.parametrize("faults", [["EBUSY"], ["ETIMEDOUT"], ["EAGAIN"], ["EINTR"], ["EIO"], ["EBUSY", "EIO", "EBUSY"]])
+@pytest.mark.parametrize(
+    "faults", [["EBUSY"], ["ETIMEDOUT"], ["EAGAIN"], ["EINTR"], ["EIO"], ["EBUSY", "EIO", "EBUSY"]]
+)
 def test_what_passes_is_tried_again(mounted_tsm: EmulatedTsm, attester: TsmAttester, faults: list[str]):
     mounted_tsm.fail(*faults)
     assert attester.attest(MINE).quote
@@ -239,7 +241,7 @@ def test_a_tdx_guest_has_no_privilege_levels(attester: TsmAttester):
 
 
 def test_where_there_is_no_configfs_the_message_says_how_to_have_it(tmp_path: Path):
-    with pytest.raises(AttesterError, match="Linux 6.7 or newer: mount -t configfs"):
+    with pytest.raises(AttesterError, match=r"Linux 6\.7 or newer: mount -t configfs"):
         TsmAttester(root=tmp_path / "report")
 
 
@@ -254,7 +256,7 @@ def test_a_file_that_should_go_with_it_and_is_not_there_is_an_error(
         tees.attester(Settings.parse({"attester": uri}, home="/")).attest(MINE)
 
 
-def test_an_event_log_that_is_none_is_an_error(mounted_tsm: EmulatedTsm, attester: TsmAttester, tmp_path: Path):
+def test_an_event_log_that_is_none_is_an_error(attester: TsmAttester, tmp_path: Path):
     (tmp_path / "log").write_bytes(b"not a log")
     with pytest.raises(AttesterError, match="cannot use the event log"):
         replace(attester, event_log=tmp_path / "log").attest(MINE)

@@ -99,7 +99,9 @@ def test_bytes_are_taken_when_the_file_is_closed_and_not_before(entry: Path):
     assert report_data(entry) == A
 
 
-@pytest.mark.parametrize(("name", "flags"), [("inblob", os.O_RDONLY), ("outblob", os.O_WRONLY), ("provider", os.O_RDWR)])
+@pytest.mark.parametrize(
+    ("name", "flags"), [("inblob", os.O_RDONLY), ("outblob", os.O_WRONLY), ("provider", os.O_RDWR)]
+)
 def test_modes_are_enforced_for_root_too(entry: Path, name: str, flags: int):
     assert errno_of(lambda: os.open(entry / name, flags)) == "EACCES"
 

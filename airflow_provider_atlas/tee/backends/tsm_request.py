@@ -109,8 +109,8 @@ def _write_privlevel(entry: Path, privlevel: int) -> None:
     try:
         _write(entry / "privlevel", str(privlevel).encode("ascii"))
     except FileNotFoundError as error:
-        driver = _text(entry / "provider")
-        raise AttesterError(f"the driver {driver} has no privilege levels: leave privlevel out of the setting") from error
+        told = f"the driver {_text(entry / 'provider')} has no privilege levels: leave privlevel out of the setting"
+        raise AttesterError(told) from error
 
 
 def _text(path: Path) -> str:
