@@ -31,7 +31,12 @@ def _options() -> dict[str, object]:
             ("deployment", "airflow", "prod-eu", "The name of this Airflow installation, in every record"),
             ("home", "", "/var/lib/atlas", "Where the defaults below lie; $AIRFLOW_HOME/atlas when empty"),
             ("signer", "", "file:/etc/atlas/task.pem", "The key that signs tasks; made at first use when empty"),
-            ("attester", "none:", "simulated:/var/lib/atlas/tee", "The worker's TEE. simulated: proves nothing"),
+            (
+                "attester",
+                "none:",
+                "helper:/run/atlas/tee.sock",
+                "The worker's TEE: tsm: asks the kernel, helper: a helper that may; simulated:/folder proves nothing",
+            ),
             (
                 "log",
                 "",
