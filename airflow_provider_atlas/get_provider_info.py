@@ -38,6 +38,12 @@ def _options() -> dict[str, object]:
                 "The worker's TEE: tsm: asks the kernel, helper: a helper that may; simulated:/folder proves nothing",
             ),
             (
+                "endorsements",
+                "none:",
+                "pccs:https://pccs.example.org:8081",
+                "Where a TDX platform's collateral is fetched; pcs:intel asks Intel. Nobody is asked by default",
+            ),
+            (
                 "log",
                 "",
                 "rekor-v2:https://log.example.org",

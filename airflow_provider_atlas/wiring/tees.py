@@ -1,15 +1,16 @@
 """Settings → the worker's TEE; and the verifiers of what TEEs give."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-from airflow_provider_atlas.errors import AttesterError, ConfigError
+from airflow_provider_atlas.errors import ConfigError
 from airflow_provider_atlas.settings import Settings, path_of
 from airflow_provider_atlas.tee.attester import Attester, EvidenceVerifier
-from airflow_provider_atlas.tee.evidence import DCAP_COLLATERAL, Endorsements, Evidence
+from airflow_provider_atlas.tee.endorsing import EndorsedAttester
+from airflow_provider_atlas.tee.tdx.quote import TdxQuote
+from airflow_provider_atlas.wiring.endorsers import endorsed
 
 
 def attester(settings: Settings) -> Attester | None:
@@ -33,11 +34,13 @@ def _known() -> str:
 def _simulated(settings: Settings) -> Attester:
     from airflow_provider_atlas.tee.backends.simulated import SimulatedAttester
 
-    return SimulatedAttester(Path(path_of(settings.attester, "simulated", "attester")))
+    simulated = SimulatedAttester(Path(path_of(settings.attester, "simulated", "attester")))
+    return endorsed(simulated, settings)
 
 
 def _tsm(settings: Settings) -> Attester:
     """Return the attester of ``tsm:[/path/to/tsm/report][?privlevel=N&event_log=/path&collateral=/path]``."""
+    from airflow_provider_atlas.tee.backends.collateral_file import CollateralFile
     from airflow_provider_atlas.tee.backends.tsm import CONFIGFS_TSM, TsmAttester
 
     address, _, query = settings.attester.removeprefix("tsm:").partition("?")
@@ -45,36 +48,20 @@ def _tsm(settings: Settings) -> Attester:
     level, log, collateral = (options.get(name) for name in ("privlevel", "event_log", "collateral"))
     if level is not None and level not in {"0", "1", "2", "3"}:
         raise ConfigError(f"[atlas] attester: privlevel is 0, 1, 2 or 3, and not {level!r}")
-    return TsmAttester(
+    attester = TsmAttester(
         root=_absolute(address, "the folder of configfs-tsm") if address else CONFIGFS_TSM,
         privlevel=None if level is None else int(level),
         event_log=_absolute(log, "event_log") if log is not None else None,
-        endorse=with_collateral(_absolute(collateral, "collateral")) if collateral is not None else None,
     )
-
-
-def with_collateral(path: Path) -> Callable[[Evidence], Evidence]:
-    """Return what adds the DCAP collateral in the file ``path``, as it is at that time, to TDX evidence.
-
-    What it returns raises AttesterError when the file cannot be read.
-    """
-
-    def endorse(evidence: Evidence) -> Evidence:
-        if evidence.tee != "tdx":
-            return evidence
-        try:
-            collateral = Endorsements(media_type=DCAP_COLLATERAL, content=path.read_bytes())
-        except OSError as error:
-            raise AttesterError(f"cannot read the collateral {path}: {error.strerror}") from error
-        return replace(evidence, endorsements=(collateral, *evidence.endorsements))
-
-    return endorse
+    if collateral is None:
+        return endorsed(attester, settings)
+    return EndorsedAttester(attester, CollateralFile(_absolute(collateral, "collateral")))
 
 
 def _helper(settings: Settings) -> Attester:
     from airflow_provider_atlas.tee.backends.attester_client import HelperAttester
 
-    return HelperAttester(path=Path(path_of(settings.attester, "helper", "attester")))
+    return endorsed(HelperAttester(path=Path(path_of(settings.attester, "helper", "attester"))), settings)
 
 
 def _options(query: str, *known: str) -> Mapping[str, str]:
@@ -109,10 +96,22 @@ def evidence_verifiers() -> Mapping[str, EvidenceVerifier]:
 
 
 def reference_of(tee: Attester | None) -> Mapping[str, Any] | None:
-    """Return the entry of ``tee.accept`` by which a policy accepts ``tee``, or None where nothing is known of it."""
-    from airflow_provider_atlas.tee.backends.simulated import SimulatedAttester
+    """Return the entry of ``tee.accept`` by which a policy accepts ``tee``, or None where nothing is known of it.
 
-    if not isinstance(tee, SimulatedAttester):
+    The kernel, or a helper, is asked for one quote. That names no development root to accept, even if it has one: whoever
+    mounts an emulated kernel would choose whom the policy trusts. Raises AttesterError when there is no quote.
+    """
+    from airflow_provider_atlas.tee.backends.attester_client import HelperAttester
+    from airflow_provider_atlas.tee.backends.simulated import SimulatedAttester
+    from airflow_provider_atlas.tee.backends.tsm import TsmAttester
+
+    if isinstance(tee, SimulatedAttester):
+        return {"tee": "tdx", "development_roots": [tee.root_sha256], "measurements": _pinned(tee.measurements)}
+    asked = tee.attester if isinstance(tee, EndorsedAttester) else tee
+    if not isinstance(asked, HelperAttester | TsmAttester) or (shown := asked.attest(bytes(64))).tee != "tdx":
         return None
-    pinned = {name: [value] for name, value in tee.measurements.items() if name in ("mrtd", "rtmr0", "rtmr1", "rtmr2")}
-    return {"tee": "tdx", "development_roots": [tee.root_sha256], "measurements": pinned}
+    return {"tee": "tdx", "measurements": _pinned(TdxQuote.parse(shown.quote).report.measurements())}
+
+
+def _pinned(measured: Mapping[str, str]) -> Mapping[str, Any]:
+    return {name: [value] for name, value in measured.items() if name in ("mrtd", "rtmr0", "rtmr1", "rtmr2")}

@@ -29,17 +29,17 @@ MINE, THEIRS = b"M" * 64, b"T" * 64
 
 @pytest.fixture
 def attester(mounted_tsm: EmulatedTsm) -> TsmAttester:
-    return mounted_tsm.attester()
+    return TsmAttester(root=mounted_tsm.report)
 
 
-def test_its_evidence_is_genuine_and_simulated_by_its_root(mounted_tsm: EmulatedTsm, attester: TsmAttester):
-    shown = attester.attest(MINE)
+def test_its_evidence_is_genuine_and_simulated_by_its_root(mounted_tsm: EmulatedTsm):
+    shown = mounted_tsm.attester().attest(MINE)
     claims = DcapVerifier().verify(shown, development_roots={mounted_tsm.root_sha256}, at=datetime.now(UTC))
     assert (shown.tee, shown.provider, claims.development, claims.report_data) == ("tdx", "simulated", True, MINE)
 
 
-def test_its_event_log_is_that_of_the_quote(mounted_tsm: EmulatedTsm, attester: TsmAttester):
-    shown = attester.attest(MINE)
+def test_its_event_log_is_that_of_the_quote(mounted_tsm: EmulatedTsm):
+    shown = mounted_tsm.attester().attest(MINE)
     assert [one.media_type for one in shown.endorsements] == [DCAP_COLLATERAL, EVENT_LOG]
     claims = DcapVerifier().verify(shown, development_roots={mounted_tsm.root_sha256}, at=datetime.now(UTC))
     facts = ccel.facts(ccel.EventLog.parse(shown.endorsements[1].content), claims.measurements)

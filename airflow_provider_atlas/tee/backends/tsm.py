@@ -5,7 +5,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -39,14 +39,13 @@ class TsmAttester:
     """An ``Attester`` by the folder ``root``, the kernel's or one that behaves as it does.
 
     ``privlevel`` is the SEV-SNP VMPL to ask for, None for the driver's own choice. ``event_log`` names the guest's
-    CCEL, which then goes with the evidence. ``endorse`` completes evidence with endorsements. One request takes
-    ``timeout`` seconds at most, all tries and the wait for other workers of this machine included.
+    CCEL, which then goes with the evidence. One request takes ``timeout`` seconds at most, all tries and the wait for
+    other workers of this machine included.
     """
 
     root: Path = CONFIGFS_TSM
     privlevel: int | None = None
     event_log: Path | None = None
-    endorse: Callable[[Evidence], Evidence] | None = None
     timeout: float = 45.0
 
     def __post_init__(self) -> None:
@@ -67,8 +66,7 @@ class TsmAttester:
             evidence = evidence_of(self._report(report_data), report_data)
         except MalformedError as error:
             raise AttesterError(f"cannot use what {self.root} gave: {error}") from error
-        evidence = self._with_event_log(evidence)
-        return self.endorse(evidence) if self.endorse else evidence
+        return self._with_event_log(evidence)
 
     def _report(self, report_data: bytes) -> TsmReport:
         """Ask from a thread of its own: an alarm in this one must not interrupt the driver in the middle of a quote."""

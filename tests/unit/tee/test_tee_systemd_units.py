@@ -5,7 +5,7 @@ from pathlib import Path
 
 from airflow_provider_atlas.cli.main import main
 
-UNITS = Path(__file__).parents[3] / "systemd"
+UNITS = Path(__file__).parents[3] / "docker" / "systemd"
 
 
 def unit(name: str) -> configparser.ConfigParser:
