@@ -98,7 +98,7 @@ def evidence_verifiers() -> Mapping[str, EvidenceVerifier]:
 def reference_of(tee: Attester | None) -> Mapping[str, Any] | None:
     """Return the entry of ``tee.accept`` by which a policy accepts ``tee``, or None where nothing is known of it.
 
-    The kernel, or a helper, is asked for one quote. That names no development root to accept, even if it has one: whoever
+    The kernel, or a helper, is asked for one quote. Its root is not accepted for that, unless it is the vendor's: who
     mounts an emulated kernel would choose whom the policy trusts. Raises AttesterError when there is no quote.
     """
     from airflow_provider_atlas.tee.backends.attester_client import HelperAttester

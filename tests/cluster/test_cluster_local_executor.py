@@ -55,7 +55,7 @@ def test_every_task_of_a_scheduled_run_is_attested_and_the_run_verifies(
 def _run_and_judge(tmp_path: Path, section: dict[str, str]) -> None:
     environment = {f"AIRFLOW__ATLAS__{key.upper()}": value for key, value in section.items()}
     with Cluster(tmp_path / "airflow", DAGS, environment) as cluster:
-        run_id, state = cluster.run("atlas_ml_pipeline")
+        run_id, state = cluster.run("atlas_ml_pipeline", timeout=560)
         told = cluster.troubles()
         instances = cluster.query(
             "select task_id, map_index, state from task_instance where run_id = ? and dag_id = 'atlas_ml_pipeline'",

@@ -268,3 +268,10 @@ def test_an_event_log_that_is_none_is_an_error(attester: TsmAttester, tmp_path: 
 def test_options_that_are_none_are_refused(mounted_tsm: EmulatedTsm, options: str):
     with pytest.raises(ConfigError, match="attester"):
         tees.attester(Settings.parse({"attester": f"tsm:{mounted_tsm.report}?{options}"}, home="/"))
+
+
+def test_a_policy_that_is_made_of_it_pins_what_booted_and_trusts_no_root_by_its_word(mounted_tsm: EmulatedTsm):
+    reference = tees.reference_of(mounted_tsm.attester())
+    assert reference is not None
+    assert sorted(reference["measurements"]) == ["mrtd", "rtmr0", "rtmr1", "rtmr2"]
+    assert "development_roots" not in reference
