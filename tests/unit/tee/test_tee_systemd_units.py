@@ -10,7 +10,6 @@ UNITS = Path(__file__).parents[3] / "docker" / "systemd"
 
 def unit(name: str) -> configparser.ConfigParser:
     parser = configparser.ConfigParser(interpolation=None)
-    parser.optionxform = str  # type: ignore[assignment, method-assign]
     parser.read_string((UNITS / name).read_text())
     return parser
 
