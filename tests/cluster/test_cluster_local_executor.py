@@ -33,6 +33,7 @@ def tsm_tdx(_: Path) -> Iterator[tuple[str, str | None]]:
 
 
 @pytest.mark.cluster
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("tee", [simulated, tsm_tdx])
 def test_every_task_of_a_scheduled_run_is_attested_and_the_run_verifies(
     tmp_path: Path, tee: Callable[[Path], AbstractContextManager[tuple[str, str | None]]]
