@@ -4,8 +4,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PROJECT := '.[demo,dev,postgres,s3]'
-PINNED := '.[demo,dev,fuzz,postgres,s3]'
+PROJECT := '.[demo,dev,fuse,postgres,s3]'
+PINNED := '.[demo,dev,fuse,fuzz,postgres,s3]'
 PYTHONS := python3.11 python3 python3.12 python3.13
 CORES := 2
 ARGS :=
@@ -27,7 +27,7 @@ demo: $(STAMP)  ## attest, log and verify a training pipeline, end to end; takes
 test: $(STAMP)  ## every test that needs no scheduler, server or third-party program; takes ARGS
 	$(PYTEST) -m 'not cluster and not interop and not services' $(ARGS)
 
-test-services: $(STAMP)  ## logs in S3 and PostgreSQL, on servers that the tests start; needs PostgreSQL; takes ARGS
+test-services: $(STAMP)  ## S3, PostgreSQL and an emulated TEE, which the tests start; needs PostgreSQL and fuse3; takes ARGS
 	$(PYTEST) -m services $(ARGS)
 
 test-interop: $(STAMP)  ## what third-party programs say of our records; takes ARGS

@@ -21,51 +21,60 @@ def _options() -> dict[str, object]:
             "example": example,
             "default": default,
         }
-        for name, default, example, description in (
-            (
-                "mode",
-                "observe",
-                "enforce",
-                "observe: trouble is logged, spooled, retried. enforce: it fails the task. off",
-            ),
-            ("deployment", "airflow", "prod-eu", "The name of this Airflow installation, in every record"),
-            ("home", "", "/var/lib/atlas", "Where the defaults below lie; $AIRFLOW_HOME/atlas when empty"),
-            ("signer", "", "file:/etc/atlas/task.pem", "The key that signs tasks; made at first use when empty"),
-            ("attester", "none:", "simulated:/var/lib/atlas/tee", "The worker's TEE. simulated: proves nothing"),
-            ("attester_mode", "task", "session", "One quote for: a task; a session (a worker's key); a batch of tasks"),
-            (
-                "endorsements",
-                "none:",
-                "pccs:https://pccs.example.org:8081",
-                "Who vouches for the TEE: pccs:, kds: and a URL, pcs:intel, kds:amd. Nobody is asked by default",
-            ),
-            (
-                "log",
-                "",
-                "rekor-v2:https://log.example.org",
-                "The log: posix:/folder; of many hosts rekor-v2:https://host (or v1), s3://bucket/path, postgresql://host/db",
-            ),
-            (
-                "log_origin",
-                "",
-                "atlas.example.org/log",
-                "The first line of the log's checkpoints; of rekor-v1 host - tree id",
-            ),
-            ("log_signer", "", "file:/etc/atlas/log.pem", "The log's key; made at first use when empty"),
-            ("log_witnesses", "", "/etc/atlas/witnesses", "Who cosigns the log's checkpoints: a tlog-policy file"),
-            ("log_witness_failure", "closed", "open", "Without their quorum a checkpoint waits; open: it does not"),
-            ("log_key", "", "atlas.example.org/log+3f2a…+AR8…", "The verifier key of a log that others keep"),
-            ("log_token_file", "", "/etc/atlas/log.token", "The file of the token that may write to such a log"),
-            ("allow_public_log", "false", "true", "true: entries may go to a public log, where they stay for ever"),
-            ("archive", "", "file:/var/lib/atlas/archive", "Where records are kept"),
-            ("spool", "", "file:/var/lib/atlas/spool", "Where records wait that could not be finished"),
-            (
-                "tsa",
-                "",
-                "https://tsa.example.org/",
-                "The time-stamp authority that records are shown to; none when empty",
-            ),
-            ("policy", "", "/etc/atlas/policy.yaml", "What AtlasVerifyOperator judges by"),
-            ("image", "", "sha256:…", "The digest of the worker's image"),
-        )
+        for name, default, example, description in _OPTIONS
     }
+
+
+_OPTIONS = (
+    (
+        "mode",
+        "observe",
+        "enforce",
+        "observe: trouble is logged, spooled, retried. enforce: it fails the task. off",
+    ),
+    ("deployment", "airflow", "prod-eu", "The name of this Airflow installation, in every record"),
+    ("home", "", "/var/lib/atlas", "Where the defaults below lie; $AIRFLOW_HOME/atlas when empty"),
+    ("signer", "", "file:/etc/atlas/task.pem", "The key that signs tasks; made at first use when empty"),
+    (
+        "attester",
+        "none:",
+        "helper:/run/atlas/tee.sock",
+        "The worker's TEE: tsm: asks the kernel, helper: a helper that may; simulated:/folder proves nothing",
+    ),
+    ("attester_mode", "task", "session", "One quote for: a task; a session (a worker's key); a batch of tasks"),
+    (
+        "endorsements",
+        "none:",
+        "pccs:https://pccs.example.org:8081",
+        "Who vouches for the TEE: pccs:, kds: and a URL, pcs:intel, kds:amd. Nobody is asked by default",
+    ),
+    (
+        "log",
+        "",
+        "rekor-v2:https://log.example.org",
+        "The log: posix:/folder; of many hosts rekor-v2:https://host (or v1), s3://bucket/path, postgresql://host/db",
+    ),
+    (
+        "log_origin",
+        "",
+        "atlas.example.org/log",
+        "The first line of the log's checkpoints; of rekor-v1 host - tree id",
+    ),
+    ("log_signer", "", "file:/etc/atlas/log.pem", "The log's key; made at first use when empty"),
+    ("log_witnesses", "", "/etc/atlas/witnesses", "Who cosigns the log's checkpoints: a tlog-policy file"),
+    ("log_witness_failure", "closed", "open", "Without their quorum a checkpoint waits; open: it does not"),
+    ("log_key", "", "atlas.example.org/log+3f2a…+AR8…", "The verifier key of a log that others keep"),
+    ("log_token_file", "", "/etc/atlas/log.token", "The file of the token that may write to such a log"),
+    ("allow_public_log", "false", "true", "true: entries may go to a public log, where they stay for ever"),
+    ("archive", "", "file:/var/lib/atlas/archive", "Where records are kept"),
+    ("spool", "", "file:/var/lib/atlas/spool", "Where records wait that could not be finished"),
+    (
+        "tsa",
+        "",
+        "https://tsa.example.org/",
+        "The time-stamp authority that records are shown to; none when empty",
+    ),
+    ("policy", "", "/etc/atlas/policy.yaml", "What AtlasVerifyOperator judges by"),
+    ("image", "", "sha256:…", "The digest of the worker's image"),
+)
+"""Every setting: its name, its default, an example, what it is."""

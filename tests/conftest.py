@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 if TYPE_CHECKING:
+    from tests.support.emulated_tsm import EmulatedTsm
     from tests.support.postgres_server import PostgresServer
     from tests.support.s3_server import S3Server
 
@@ -82,3 +83,21 @@ def postgres() -> "Iterator[PostgresServer]":
 
     with postgres_server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def mounted_tsm() -> "Iterator[EmulatedTsm]":
+    """An emulated configfs-tsm of a TDX guest, of this session's own."""
+    from tests.support.emulated_tsm import emulated_tsm
+
+    with emulated_tsm() as emulated:
+        yield emulated
+
+
+@pytest.fixture(scope="session")
+def mounted_snp() -> "Iterator[EmulatedTsm]":
+    """An emulated configfs-tsm of a SEV-SNP guest, of this session's own."""
+    from tests.support.emulated_tsm import emulated_tsm
+
+    with emulated_tsm("sev-snp") as emulated:
+        yield emulated

@@ -20,6 +20,7 @@ example:
 It makes nothing: what is made at its first use is left to that.
 """
 
+_REPORT_DATA_SIZE = 64
 _LATER = "will be made at its first use"
 
 
@@ -76,8 +77,9 @@ def _attester(settings: Settings) -> str:
         return "none: records say nothing of the machine they were made on"
     if settings.attester.startswith(("simulated:", "simulated-snp:")):
         return f"simulated: proves nothing about any hardware, for development alone (mode {settings.attester_mode})"
-    tees.attester(settings)
-    return f"{settings.attester} (mode {settings.attester_mode})"
+    tee = tees.attester(settings)
+    given = tee.attest(bytes(_REPORT_DATA_SIZE)).provider if tee else "nothing"
+    return f"{settings.attester}, gives evidence of {given} (mode {settings.attester_mode})"
 
 
 def _log(settings: Settings) -> str:

@@ -25,7 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "export": "write a run for other tools, such as in-toto-verify",
     "keys": "make and show signing keys",
     "policy": "write and check policies",
-    "tee": "quote, verify, inspect and pin the evidence of trusted execution environments",
+    "tee": "quote, verify and pin the evidence of TEEs; serve one to workers, or simulate one",
     "log": "serve, audit, watch, witness and prove transparency logs; drain the spool",
     "doctor": "check that this machine can attest",
 }

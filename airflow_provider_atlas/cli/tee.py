@@ -9,6 +9,8 @@ COMMANDS: Mapping[str, str] = {
     "verify": "judge evidence: is it genuine, and is it what a policy accepts",
     "inspect": "show what evidence says of itself",
     "policy": "write a policy to start from",
+    "helper": "ask the TEE for workers that may not, over a Unix socket",
+    "simulate": "mount an emulated configfs-tsm, as Linux has it in a confidential guest",
 }
 """Every command and what it does; the module of each is ``cli.tee_<name>``."""
 

@@ -24,6 +24,12 @@ PEM_CERTIFICATE_CHAIN = "application/pem-certificate-chain"
 PKIX_CRL = "application/pkix-crl"
 """Media type of a certificate revocation list, as DER (RFC 2585 §4.2)."""
 
+EVENT_LOG = "application/vnd.tcg.ccel"
+"""Media type of a guest's boot event log (CCEL): the events that its registers are made of."""
+
+ARM_CCA = 'application/eat-collection; profile="http://arm.com/CCA-SSD/1.0.0"'
+"""Media type of an Arm CCA attestation token."""
+
 Fact = str | int | bool
 """What evidence says of one thing: hex and names as text, versions and vectors of bits as numbers."""
 

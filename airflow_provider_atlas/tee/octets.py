@@ -32,6 +32,15 @@ class Octets:
         if self.integer(size) != value:
             raise MalformedError(f"expected the {name} of {self._what} to be {value}")
 
+    @property
+    def left(self) -> int:
+        """How many octets nobody took yet."""
+        return len(self._data) - self._at
+
+    def ahead(self, size: int) -> bytes:
+        """Return the next ``size`` octets, or as many as there are, and leave them."""
+        return self._data[self._at : self._at + size]
+
     def rest(self) -> bytes:
         """Return all octets that are left."""
         return self.take(len(self._data) - self._at)

@@ -1,32 +1,99 @@
 """Settings → the worker's TEE; and the verifiers of what TEEs give."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 from airflow_provider_atlas.errors import ConfigError
 from airflow_provider_atlas.settings import Settings, path_of
 from airflow_provider_atlas.tee.attester import Attester, EvidenceVerifier
+from airflow_provider_atlas.tee.endorsing import EndorsedAttester
+from airflow_provider_atlas.tee.evidence import Evidence
+from airflow_provider_atlas.tee.sev_snp.report import SnpReport
+from airflow_provider_atlas.tee.tdx.quote import TdxQuote
 from airflow_provider_atlas.wiring.endorsers import endorsed
 
 
 def attester(settings: Settings) -> Attester | None:
-    """Return the worker's TEE, or None where the setting says ``none:``. A simulator is never chosen by default."""
-    scheme, _, _ = settings.attester.partition(":")
-    if scheme == "none":
+    """Return the worker's TEE, or None where the setting says ``none:``. A simulator is never chosen by default.
+
+    Raises ConfigError for a setting that names none, AttesterError for a TEE that is not there.
+    """
+    scheme, colon, _ = settings.attester.partition(":")
+    if settings.attester == "none:":
         return None
-    if scheme == "simulated":
-        from airflow_provider_atlas.tee.backends.simulated import SimulatedAttester
+    make = _ATTESTERS.get(scheme) if colon else None
+    if make is None:
+        raise ConfigError(f"[atlas] attester is {settings.attester!r}; expected none: or one of {_known()}")
+    return make(settings)
 
-        return endorsed(SimulatedAttester(Path(path_of(settings.attester, "simulated", "attester"))), settings)
-    if scheme == "simulated-snp":
-        from airflow_provider_atlas.tee.backends.simulated_snp import SimulatedSnpAttester
 
-        return endorsed(SimulatedSnpAttester(Path(path_of(settings.attester, "simulated-snp", "attester"))), settings)
-    raise ConfigError(
-        f"[atlas] attester is {settings.attester!r}; expected none:, or simulated: (TDX) or simulated-snp: and an"
-        " absolute path"
+def _known() -> str:
+    return ", ".join(f"{scheme}:" for scheme in sorted(_ATTESTERS))
+
+
+def _simulated(settings: Settings) -> Attester:
+    from airflow_provider_atlas.tee.backends.simulated import SimulatedAttester
+
+    return endorsed(SimulatedAttester(Path(path_of(settings.attester, "simulated", "attester"))), settings)
+
+
+def _simulated_snp(settings: Settings) -> Attester:
+    from airflow_provider_atlas.tee.backends.simulated_snp import SimulatedSnpAttester
+
+    return endorsed(SimulatedSnpAttester(Path(path_of(settings.attester, "simulated-snp", "attester"))), settings)
+
+
+def _tsm(settings: Settings) -> Attester:
+    """Return the attester of ``tsm:[/path/to/tsm/report][?privlevel=N&event_log=/path&collateral=/path]``."""
+    from airflow_provider_atlas.tee.backends.collateral_file import CollateralFile
+    from airflow_provider_atlas.tee.backends.tsm import CONFIGFS_TSM, TsmAttester
+
+    address, _, query = settings.attester.removeprefix("tsm:").partition("?")
+    options = _options(query, "privlevel", "event_log", "collateral")
+    level, log, collateral = (options.get(name) for name in ("privlevel", "event_log", "collateral"))
+    if level is not None and level not in {"0", "1", "2", "3"}:
+        raise ConfigError(f"[atlas] attester: privlevel is 0, 1, 2 or 3, and not {level!r}")
+    attester = TsmAttester(
+        root=_absolute(address, "the folder of configfs-tsm") if address else CONFIGFS_TSM,
+        privlevel=None if level is None else int(level),
+        event_log=_absolute(log, "event_log") if log is not None else None,
     )
+    if collateral is None:
+        return endorsed(attester, settings)
+    return EndorsedAttester(attester, CollateralFile(_absolute(collateral, "collateral")))
+
+
+def _helper(settings: Settings) -> Attester:
+    from airflow_provider_atlas.tee.backends.attester_client import HelperAttester
+
+    return endorsed(HelperAttester(path=Path(path_of(settings.attester, "helper", "attester"))), settings)
+
+
+def _options(query: str, *known: str) -> Mapping[str, str]:
+    try:
+        given = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True) if query else [])
+    except ValueError as error:
+        raise ConfigError(f"[atlas] attester: expected name=value&…, not {query!r}") from error
+    if unknown := sorted(set(given) - set(known)):
+        raise ConfigError(f"[atlas] attester has no option {unknown[0]!r}; it has {', '.join(known)}")
+    return given
+
+
+def _absolute(text: str, what: str) -> Path:
+    if not Path(text).is_absolute():
+        raise ConfigError(f"[atlas] attester: expected an absolute path of {what}, not {text!r}")
+    return Path(text)
+
+
+_ATTESTERS: Mapping[str, Callable[[Settings], Attester]] = {
+    "helper": _helper,
+    "simulated": _simulated,
+    "simulated-snp": _simulated_snp,
+    "tsm": _tsm,
+}
+"""What makes the worker's TEE, by the scheme of the setting."""
 
 
 def evidence_verifiers() -> Mapping[str, EvidenceVerifier]:
@@ -38,19 +105,38 @@ def evidence_verifiers() -> Mapping[str, EvidenceVerifier]:
 
 
 def reference_of(tee: Attester | None) -> Mapping[str, Any] | None:
-    """Return the entry of ``tee.accept`` by which a policy accepts ``tee``, or None where nothing is known of it."""
+    """Return the entry of ``tee.accept`` by which a policy accepts ``tee``, or None where nothing is known of it.
+
+    The kernel, or a helper, is asked for one quote. Its root is not accepted for that, unless it is the vendor's: who
+    mounts an emulated kernel would choose whom the policy trusts. Raises AttesterError when there is no quote.
+    """
+    from airflow_provider_atlas.tee.backends.attester_client import HelperAttester
     from airflow_provider_atlas.tee.backends.simulated import SimulatedAttester
     from airflow_provider_atlas.tee.backends.simulated_snp import SimulatedSnpAttester
+    from airflow_provider_atlas.tee.backends.tsm import TsmAttester
 
     if isinstance(tee, SimulatedAttester):
-        return _reference("tdx", tee.root_sha256, tee.measurements, pinned=("mrtd", "rtmr0", "rtmr1", "rtmr2"))
+        return {**_reference("tdx", tee.measurements), "development_roots": [tee.root_sha256]}
     if isinstance(tee, SimulatedSnpAttester):
-        return _reference("sev-snp", tee.root_sha256, tee.measurements, pinned=("measurement", "host_data"))
+        return {**_reference("sev-snp", tee.measurements), "development_roots": [tee.root_sha256]}
+    asked = tee.attester if isinstance(tee, EndorsedAttester) else tee
+    return _reference_of_evidence(asked.attest(bytes(64))) if isinstance(asked, HelperAttester | TsmAttester) else None
+
+
+def _reference_of_evidence(shown: Evidence) -> Mapping[str, Any] | None:
+    if shown.tee == "tdx":
+        return _reference("tdx", TdxQuote.parse(shown.quote).report.measurements())
+    if shown.tee == "sev-snp":
+        report = SnpReport.parse(shown.quote)
+        return _reference("sev-snp", {"measurement": report.measurement.hex(), "host_data": report.host_data.hex()})
     return None
 
 
-def _reference(
-    tee: str, root_sha256: str, measured: Mapping[str, str], *, pinned: Collection[str]
-) -> Mapping[str, Any]:
-    measurements = {name: [value] for name, value in measured.items() if name in pinned}
-    return {"tee": tee, "development_roots": [root_sha256], "measurements": measurements}
+def _reference(tee: str, measured: Mapping[str, str]) -> Mapping[str, Any]:
+    return {"tee": tee, "measurements": {name: [value] for name, value in measured.items() if name in _PINNED[tee]}}
+
+
+_PINNED: Mapping[str, Collection[str]] = {
+    "tdx": ("mrtd", "rtmr0", "rtmr1", "rtmr2"),
+    "sev-snp": ("measurement", "host_data"),
+}

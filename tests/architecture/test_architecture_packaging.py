@@ -82,7 +82,7 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported():
     imported = {name for path in (ROOT / PACKAGE).rglob("*.py") for name in top_level_imports(path)}
     foreign = imported - sys.stdlib_module_names - {PACKAGE, "airflow"}  # a name that many distributions share
     used = {normalized(each) for name in foreign for each in distributions[name]}
-    backends = (PROJECT["optional-dependencies"][extra] for extra in ("postgres", "s3"))
+    backends = (PROJECT["optional-dependencies"][extra] for extra in ("fuse", "postgres", "s3"))
     declared = {requirement_name(each) for each in (*PROJECT["dependencies"], *itertools.chain(*backends))}
     assert used == {each for each in declared if not each.startswith("apache-airflow")}
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from airflow_provider_atlas.bundle import AttestationBundle, log_entry
+from airflow_provider_atlas.tee.answer import Answer, Problem
 from airflow_provider_atlas.tee.pem import parse_pem, to_pem
 from airflow_provider_atlas.tee.sev_snp.certificate_table import CertificateTable
 from airflow_provider_atlas.tee.tdx.quote import TdxQuote, trim
@@ -53,21 +54,27 @@ def _of_chain(data: bytes) -> Iterator[tuple[str, bytes]]:
     yield "snp-certificate-table", CertificateTable(ark=ark, ask=ask, vcek=leaf).to_bytes()
 
 
+_SPELLED = {
+    "snp-report": "tee/snp_*.report",
+    "endorsements-file": "tee/tdx_*.json",
+    "event-log": "tee/*.ccel",
+    "pipeline": "format-v1/archive/**/pipeline.json",
+    "dcap-collateral": "tee/tdx_*.json",
+}
+"""The files that are an instance as they are, by the name of their parser."""
+
+
 def _pairs() -> Iterator[tuple[str, bytes]]:
     for content in _files("format-v1/archive/**/*.bundle.json"):
         yield "attestation-bundle", content
         yield from _of_bundle(AttestationBundle.parse(content))
     for content in _files("tee/tdx_*.quote"):
         yield from _of_quote(content)
-    for content in _files("tee/snp_*.report"):
-        yield "snp-report", content
     for content in _files("tee/snp_milan*.pem")[:2] + _files("tee/snp_turin.pem"):
         yield from _of_chain(content)
-    for content in _files("tee/tdx_*.json"):
-        yield "endorsements-file", content
-    for name, pattern in (("pipeline", "format-v1/archive/**/pipeline.json"), ("dcap-collateral", "tee/tdx_*.json")):
-        for content in _files(pattern):
-            yield name, content
+    yield from (("event-log-area", content + b"\xff" * 64) for content in _files("tee/*.ccel"))
+    yield "helper-answer", Answer(content=Problem(detail="no driver", again=True)).to_bytes()
+    yield from ((name, content) for name, pattern in _SPELLED.items() for content in _files(pattern))
 
 
 def seeds() -> Mapping[str, frozenset[bytes]]:

@@ -18,6 +18,8 @@ from airflow_provider_atlas.intoto.statement import Statement
 from airflow_provider_atlas.signing.keys import PublicKey
 from airflow_provider_atlas.sigstore.bundle import SigstoreBundle
 from airflow_provider_atlas.sigstore.trusted_root import TrustedRoot
+from airflow_provider_atlas.tee import ccel
+from airflow_provider_atlas.tee.answer import Answer
 from airflow_provider_atlas.tee.sev_snp import kds
 from airflow_provider_atlas.tee.sev_snp.certificate import AmdCertificate
 from airflow_provider_atlas.tee.sev_snp.certificate_table import CertificateTable
@@ -112,6 +114,9 @@ TARGETS: dict[str, Target] = {
     "tdx-certification": _spelled(Certification),
     "pck-chain": _spelled(PckChain),
     "dcap-collateral": Target(parse=Collateral.parse),
+    "event-log": _spelled(ccel.EventLog),
+    "event-log-area": Target(parse=ccel.trim),
+    "helper-answer": _spelled(Answer),
     "pcs-answers": Target(parse=_told),
     "snp-report": _spelled(SnpReport),
     "snp-chain": Target(parse=_chain, write=lambda read: read.to_bytes()),

@@ -29,6 +29,7 @@ from airflow_provider_atlas.intoto.scai import SIMULATED_PROVIDER
 from airflow_provider_atlas.tee.backends.simulator_folder import platform_folder
 from airflow_provider_atlas.tee.evidence import DCAP_COLLATERAL, TDX_QUOTE, Endorsements, Evidence
 from airflow_provider_atlas.tee.tdx.quote import TdxQuote
+from airflow_provider_atlas.tee.tdx.report import TdReport
 from airflow_provider_atlas.tee.tdx.simulation.p256 import raw_public_key
 from airflow_provider_atlas.tee.tdx.simulation.platform import SimulatedPlatform
 
@@ -53,6 +54,7 @@ class SimulatedAttester:
             self._platform, collateral = _load(platform_folder(folder, _PLATFORM, _new_platform))
         except (OSError, ValueError, MalformedError) as error:
             raise AttesterError(f"expected a simulated TDX platform in {folder}: {error}") from error
+        self._folder = folder
         self._endorsements = (Endorsements(media_type=DCAP_COLLATERAL, content=collateral),)
 
     @property
@@ -66,6 +68,11 @@ class SimulatedAttester:
         return self._platform.pattern.certification.chain.root_sha256
 
     @property
+    def collateral(self) -> Path:
+        """The file with its collateral."""
+        return self._folder / _PLATFORM / _COLLATERAL
+
+    @property
     def measurements(self) -> Mapping[str, str]:
         """The fixed measurements of the simulated guest, in lower-case hex, by the register's name."""
         return self._platform.pattern.report.measurements()
@@ -77,14 +84,18 @@ class SimulatedAttester:
         """
         if len(report_data) != 64:
             raise AttesterError(f"expected 64 bytes of report data, not {len(report_data)}")
-        quote = self._platform.quote(replace(self._platform.pattern.report, report_data=report_data))
+        quote = self.quote(replace(self._platform.pattern.report, report_data=report_data))
         return Evidence(
             tee="tdx",
             provider=SIMULATED_PROVIDER,
             media_type=TDX_QUOTE,
-            quote=quote.to_bytes(),
+            quote=quote,
             endorsements=self._endorsements,
         )
+
+    def quote(self, report: TdReport) -> bytes:
+        """Return a quote of whatever ``report`` says, which need not be the simulated guest's own."""
+        return self._platform.quote(report).to_bytes()
 
 
 def _load(folder: Path) -> tuple[SimulatedPlatform, bytes]:
