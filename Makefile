@@ -24,7 +24,7 @@ demo: $(STAMP)  ## attest, log and verify a training pipeline, end to end; takes
 test: $(STAMP)  ## every test that needs no scheduler, server or third-party program; takes ARGS
 	$(PYTEST) -m 'not cluster and not interop and not services' $(ARGS)
 
-test-services: $(STAMP)  ## logs in S3 and PostgreSQL, on servers that the tests start; needs PostgreSQL; takes ARGS
+test-services: $(STAMP)  ## logs in S3 and PostgreSQL, a TPM: on servers that the tests start; needs PostgreSQL, swtpm, tpm2-tools; takes ARGS
 	$(PYTEST) -m services $(ARGS)
 
 test-interop: $(STAMP)  ## what third-party programs say of our records; takes ARGS

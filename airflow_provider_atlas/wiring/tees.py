@@ -1,6 +1,6 @@
 """Settings → the worker's TEE; and the verifiers of what TEEs give."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +10,55 @@ from airflow_provider_atlas.tee.attester import Attester, EvidenceVerifier
 
 
 def attester(settings: Settings) -> Attester | None:
-    """Return the worker's TEE, or None where the setting says ``none:``. A simulator is never chosen by default."""
-    scheme, _, _ = settings.attester.partition(":")
-    if scheme == "none":
+    """Return the worker's TEE, or None where the setting says ``none:``. A simulator is never chosen by default.
+
+    Raises ConfigError for a setting that names none, AttesterError for a TEE that is not there.
+    """
+    scheme, colon, _ = settings.attester.partition(":")
+    if settings.attester == "none:":
         return None
-    if scheme != "simulated":
-        raise ConfigError(f"[atlas] attester is {settings.attester!r}; expected none: or simulated:/an/absolute/path")
+    make = _ATTESTERS.get(scheme) if colon else None
+    if make is None:
+        raise ConfigError(f"[atlas] attester is {settings.attester!r}; expected none: or one of {_known()}")
+    return make(settings)
+
+
+def _known() -> str:
+    return ", ".join(f"{scheme}:" for scheme in sorted(_ATTESTERS))
+
+
+def _simulated(settings: Settings) -> Attester:
     from airflow_provider_atlas.tee.backends.simulated import SimulatedAttester
 
     return SimulatedAttester(Path(path_of(settings.attester, "simulated", "attester")))
 
 
+def _tpm(settings: Settings) -> Attester:
+    from airflow_provider_atlas.tee.backends.tpm_attester import TpmAttester
+
+    return TpmAttester(_address(settings))
+
+
+def _address(settings: Settings) -> str:
+    return settings.attester.partition(":")[2]
+
+
+_ATTESTERS: Mapping[str, Callable[[Settings], Attester]] = {
+    "simulated": _simulated,
+    "tpm": _tpm,
+}
+"""What makes the worker's TEE, by the scheme of the setting."""
+
+
 def evidence_verifiers() -> Mapping[str, EvidenceVerifier]:
     """Return the verifiers of evidence, by TEE."""
     from airflow_provider_atlas.tee.backends.dcap import DcapVerifier
+    from airflow_provider_atlas.tee.backends.tpm import TpmVerifier
 
-    return {"tdx": DcapVerifier()}
+    return {
+        "tdx": DcapVerifier(),
+        "tpm": TpmVerifier(),
+    }
 
 
 def reference_of(tee: Attester | None) -> Mapping[str, Any] | None:
