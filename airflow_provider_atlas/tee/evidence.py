@@ -15,8 +15,8 @@ SNP_REPORT = "application/vnd.amd.sev-snp.report"
 DCAP_COLLATERAL = "application/vnd.intel.dcap.collateral+json"
 """Media type of DCAP collateral, as the JSON object that ``dcap-qvl`` reads."""
 
-PEM_CHAIN = "application/pem-certificate-chain"
-"""Media type of X.509 certificates in PEM, the one of the key first and the root last (RFC 8555 §9.1)."""
+PEM_CERTIFICATE_CHAIN = "application/pem-certificate-chain"
+"""Media type of the certificates that lead from a report's key to a root, leaf first, as PEM (RFC 8555 §9.1)."""
 
 Fact = str | int | bool
 """What evidence says of one thing: hex and names as text, versions and vectors of bits as numbers."""

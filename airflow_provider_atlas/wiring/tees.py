@@ -39,11 +39,18 @@ def _tpm(settings: Settings) -> Attester:
     return TpmAttester(_address(settings))
 
 
+def _azure_vtpm(settings: Settings) -> Attester:
+    from airflow_provider_atlas.tee.backends.azure_vtpm import AzureVtpmAttester
+
+    return AzureVtpmAttester(_address(settings))
+
+
 def _address(settings: Settings) -> str:
     return settings.attester.partition(":")[2]
 
 
 _ATTESTERS: Mapping[str, Callable[[Settings], Attester]] = {
+    "azure-vtpm": _azure_vtpm,
     "simulated": _simulated,
     "tpm": _tpm,
 }
@@ -52,11 +59,14 @@ _ATTESTERS: Mapping[str, Callable[[Settings], Attester]] = {
 
 def evidence_verifiers() -> Mapping[str, EvidenceVerifier]:
     """Return the verifiers of evidence, by TEE."""
+    from airflow_provider_atlas.tee.backends.azure import AzureTdxVerifier
     from airflow_provider_atlas.tee.backends.dcap import DcapVerifier
     from airflow_provider_atlas.tee.backends.tpm import TpmVerifier
 
+    tdx = DcapVerifier()
     return {
-        "tdx": DcapVerifier(),
+        "azure-tdx": AzureTdxVerifier(tdx),
+        "tdx": tdx,
         "tpm": TpmVerifier(),
     }
 

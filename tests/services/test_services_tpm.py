@@ -20,7 +20,7 @@ from airflow_provider_atlas.tee.backends.tpm2_tools import Tpm
 from airflow_provider_atlas.tee.backends.tpm_address import TpmAddress
 from airflow_provider_atlas.tee.backends.tpm_attester import TpmAttester
 from airflow_provider_atlas.tee.binding import is_committed
-from airflow_provider_atlas.tee.evidence import PEM_CHAIN
+from airflow_provider_atlas.tee.evidence import PEM_CERTIFICATE_CHAIN
 from airflow_provider_atlas.tee.tdx.certification import to_pem
 from airflow_provider_atlas.wiring import tees
 from tests.support import certificates
@@ -78,7 +78,7 @@ def test_the_setting_leads_to_it(tpm: Swtpm, tmp_path: Path):
 def test_the_certificates_of_its_key_travel_with_it(tpm: Swtpm, tmp_path: Path):
     (tmp_path / "ak.pem").write_bytes(to_pem(*certificates.root().issue("AK").chain))
     attester = TpmAttester(tpm.address(ECC_AK, certificates=str(tmp_path / "ak.pem")))
-    assert [one.media_type for one in attester.attest(REPORT_DATA).endorsements] == [PEM_CHAIN]
+    assert [one.media_type for one in attester.attest(REPORT_DATA).endorsements] == [PEM_CERTIFICATE_CHAIN]
     (tmp_path / "ak.pem").write_bytes(b"no certificates")
     with pytest.raises(AttesterError, match="certificates"):
         TpmAttester(tpm.address(ECC_AK, certificates=str(tmp_path / "ak.pem")))
@@ -104,7 +104,7 @@ def test_a_key_that_signs_anything_is_refused(tpm: Swtpm):
         TpmAttester(tpm.address(LOOSE_AK))
 
 
-def test_a_tpm_that_is_away_is_told(tpm: Swtpm):
+def test_a_tpm_that_is_away_is_told():
     with swtpm() as other:
         address = other.address()
     with pytest.raises(AttesterError, match="tpm2_readpublic failed at the TPM swtpm:"):

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from airflow_provider_atlas.encoding import b64encode
 from airflow_provider_atlas.errors import MalformedError, SignatureError
 from airflow_provider_atlas.tee.binding import is_committed
-from airflow_provider_atlas.tee.evidence import PEM_CHAIN, Endorsements
+from airflow_provider_atlas.tee.evidence import PEM_CERTIFICATE_CHAIN, Endorsements
 from airflow_provider_atlas.tee.tdx.certification import to_pem
 from tests.support import certificates
 from tests.support.simulated_tpm import COMMITMENT, PCRS, SimulatedTpm, changed, quote_of
@@ -122,7 +122,7 @@ def test_another_spelling_of_the_key_is_refused():
 
 
 def certified(tpm: SimulatedTpm, holder: certificates.Holder):
-    return tpm.show(tpm.signed(), Endorsements(media_type=PEM_CHAIN, content=to_pem(*holder.chain)))
+    return tpm.show(tpm.signed(), Endorsements(media_type=PEM_CERTIFICATE_CHAIN, content=to_pem(*holder.chain)))
 
 
 def test_a_certificate_of_another_key_is_refused(tpm: SimulatedTpm, stranger: SimulatedTpm):

@@ -11,7 +11,7 @@ from datetime import datetime
 from airflow_provider_atlas.encoding import sha256_hex
 from airflow_provider_atlas.errors import MalformedError, SignatureError
 from airflow_provider_atlas.tee.certificates import parse_chain, spki_of, verify_chain
-from airflow_provider_atlas.tee.evidence import PEM_CHAIN, Claims, Evidence, Fact
+from airflow_provider_atlas.tee.evidence import PEM_CERTIFICATE_CHAIN, Claims, Evidence, Fact
 from airflow_provider_atlas.tee.tdx.certification import parse_pem
 from airflow_provider_atlas.tee.tpm.attestation_key import AttestationKey
 from airflow_provider_atlas.tee.tpm.evidence import TPM_QUOTE, TpmEvidence
@@ -49,7 +49,7 @@ class TpmVerifier:
 
 def _certified(evidence: Evidence, key: AttestationKey, at: datetime) -> Mapping[str, Fact]:
     """Return to which root certificates lead from ``key``, if there are any."""
-    chains = [one.content for one in evidence.endorsements if one.media_type == PEM_CHAIN]
+    chains = [one.content for one in evidence.endorsements if one.media_type == PEM_CERTIFICATE_CHAIN]
     if not chains:
         return {}
     if len(chains) > 1:

@@ -84,7 +84,7 @@ class Tpm:
             try:
                 session.run("tpm2_nvread", "-C", "o", f"{index:#x}", "-o", out)
             except AttesterError as error:
-                raise AttesterError(f"cannot read the index {index:#x} of the TPM: {error}") from error
+                raise AttesterError(f"cannot read the index {index:#010x} of the TPM: {error}") from error
             return _read(out)
 
     @contextmanager
@@ -123,7 +123,7 @@ class _Session:
         """Return what ``program`` prints. Raises AttesterError that tells what to do."""
         command = [program, "-T", self._address.tcti, *map(str, arguments)]
         try:
-            done = subprocess.run(
+            done = subprocess.run(  # noqa: S603 - no shell, and the address is one of two patterns
                 command,
                 cwd=self.folder,
                 env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TSS2_LOG": "all+none"},

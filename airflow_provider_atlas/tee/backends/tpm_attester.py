@@ -6,7 +6,8 @@ from pathlib import Path
 from airflow_provider_atlas.errors import AttesterError, MalformedError
 from airflow_provider_atlas.tee.backends.tpm2_tools import Tpm
 from airflow_provider_atlas.tee.backends.tpm_address import TpmAddress
-from airflow_provider_atlas.tee.evidence import PEM_CHAIN, Endorsements, Evidence
+from airflow_provider_atlas.tee.certificates import parse_chain
+from airflow_provider_atlas.tee.evidence import PEM_CERTIFICATE_CHAIN, Endorsements, Evidence
 from airflow_provider_atlas.tee.tdx.certification import parse_pem
 from airflow_provider_atlas.tee.tpm.evidence import TPM_QUOTE, TpmEvidence
 
@@ -62,8 +63,7 @@ def _certificates(path: str | None) -> tuple[Endorsements, ...]:
         return ()
     try:
         content = Path(path).read_bytes()
-        if not parse_pem(content):
-            raise MalformedError("expected certificates in PEM")
+        parse_chain(parse_pem(content), "it")
     except (OSError, MalformedError) as error:
         raise AttesterError(f"cannot use the attestation key's certificates in {path}: {error}") from error
-    return (Endorsements(media_type=PEM_CHAIN, content=content),)
+    return (Endorsements(media_type=PEM_CERTIFICATE_CHAIN, content=content),)

@@ -10,7 +10,7 @@ from airflow_provider_atlas.errors import ConfigError, MalformedError, Signature
 from airflow_provider_atlas.tee.backends.tpm import TpmVerifier
 from airflow_provider_atlas.tee.backends.tpm_address import DEFAULT_PCRS, TpmAddress
 from airflow_provider_atlas.tee.binding import is_committed
-from airflow_provider_atlas.tee.evidence import PEM_CHAIN, Endorsements
+from airflow_provider_atlas.tee.evidence import PEM_CERTIFICATE_CHAIN, Endorsements
 from airflow_provider_atlas.tee.tdx.certification import to_pem
 from airflow_provider_atlas.tee.tpm.attestation_key import AttestationKey
 from airflow_provider_atlas.tee.tpm.evidence import TpmEvidence
@@ -74,7 +74,7 @@ def test_a_certified_key_says_which_root_its_certificates_lead_to():
     tpm = SimulatedTpm.ecc()
     authority = certificates.root().issue("AK CA", ca=True)
     leaf = authority.issue("AK", tpm.key)
-    shown = tpm.show(tpm.signed(), Endorsements(media_type=PEM_CHAIN, content=to_pem(*leaf.chain)))
+    shown = tpm.show(tpm.signed(), Endorsements(media_type=PEM_CERTIFICATE_CHAIN, content=to_pem(*leaf.chain)))
     assert tpm.verify(shown).facts["ak_root_sha256"] == hashlib.sha256(leaf.chain[-1]).hexdigest()
 
 
