@@ -10,6 +10,9 @@ from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.utils import CryptographyDeprecationWarning
 
@@ -30,7 +33,7 @@ def parse_chain(chain: Sequence[bytes], what: str) -> tuple[x509.Certificate, ..
             # Vendors give serial numbers that RFC 5280 does not allow; what is signed all the same is read.
             warnings.simplefilter("ignore", CryptographyDeprecationWarning)
             return tuple(map(x509.load_der_x509_certificate, chain))
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise MalformedError(f"expected {what} to be X.509 certificates in DER") from error
 
 
@@ -49,6 +52,21 @@ def verify_chain(chain: Sequence[x509.Certificate], *, at: datetime, understood:
         _check_issuer(issuer, below)
     for certificate, issuer in zip(chain, [*chain[1:], chain[-1]], strict=True):
         _check_issued(certificate, issuer)
+
+
+def check_p384_signature(signer: x509.Certificate, signature: bytes, message: bytes, what: str) -> None:
+    """Return when the P-384 key of ``signer`` made ``signature`` (r ‖ s, 96 bytes) over ``message``, with SHA-384.
+
+    Raises SignatureError that names ``what`` otherwise, also for a key of another kind.
+    """
+    try:
+        key = signer.public_key()
+        if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP384R1):
+            raise SignatureError(f"expected a key on P-384 to have signed {what}")
+        r, s = (int.from_bytes(half, "big") for half in (signature[:48], signature[48:]))
+        key.verify(encode_dss_signature(r, s), message, ec.ECDSA(hashes.SHA384()))
+    except (ValueError, InvalidSignature, UnsupportedAlgorithm) as error:
+        raise SignatureError(f"expected the key of its first certificate to have signed {what}") from error
 
 
 def spki_of(certificate: x509.Certificate) -> bytes:

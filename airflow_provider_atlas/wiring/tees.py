@@ -45,12 +45,19 @@ def _azure_vtpm(settings: Settings) -> Attester:
     return AzureVtpmAttester(_address(settings))
 
 
+def _nitro(settings: Settings) -> Attester:
+    from airflow_provider_atlas.tee.backends.nsm import NitroAttester
+
+    return NitroAttester(_address(settings))
+
+
 def _address(settings: Settings) -> str:
     return settings.attester.partition(":")[2]
 
 
 _ATTESTERS: Mapping[str, Callable[[Settings], Attester]] = {
     "azure-vtpm": _azure_vtpm,
+    "nitro": _nitro,
     "simulated": _simulated,
     "tpm": _tpm,
 }
@@ -61,11 +68,13 @@ def evidence_verifiers() -> Mapping[str, EvidenceVerifier]:
     """Return the verifiers of evidence, by TEE."""
     from airflow_provider_atlas.tee.backends.azure import AzureTdxVerifier
     from airflow_provider_atlas.tee.backends.dcap import DcapVerifier
+    from airflow_provider_atlas.tee.backends.nitro import NitroVerifier
     from airflow_provider_atlas.tee.backends.tpm import TpmVerifier
 
     tdx = DcapVerifier()
     return {
         "azure-tdx": AzureTdxVerifier(tdx),
+        "nitro": NitroVerifier(),
         "tdx": tdx,
         "tpm": TpmVerifier(),
     }
