@@ -20,6 +20,9 @@ from airflow_provider_atlas.errors import MalformedError, SignatureError
 
 Kind = TypeVar("Kind", bound=x509.ExtensionType)
 
+# The library reads a certificate's parts when they are asked for, and each in its own way refuses what is not there.
+_UNREADABLE = (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+
 _MAX_CERTIFICATES = 10
 _MAX_BYTES = 16 * 1024
 
@@ -44,6 +47,13 @@ def verify_chain(chain: Sequence[x509.Certificate], *, at: datetime, understood:
     extensions (dotted numbers) that the caller reads by itself. Whether the root is a trusted one is for the caller.
     Raises SignatureError otherwise.
     """
+    try:
+        _verify(chain, at, understood)
+    except _UNREADABLE as error:
+        raise SignatureError("expected certificates whose names, dates and extensions can be read") from error
+
+
+def _verify(chain: Sequence[x509.Certificate], at: datetime, understood: Collection[str]) -> None:
     for certificate in chain:
         if not certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc:
             raise SignatureError(f"expected the certificate {_name(certificate)} to be valid at {at.isoformat()}")
@@ -97,15 +107,12 @@ def _check_issuer(issuer: x509.Certificate, below: int) -> None:
 
 
 def _check_extensions(certificate: x509.Certificate, understood: Collection[str]) -> None:
-    try:
-        strange = [
-            extension.oid.dotted_string
-            for extension in certificate.extensions
-            if extension.critical and isinstance(extension.value, x509.UnrecognizedExtension)
-        ]
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
-        raise SignatureError(f"expected the extensions of {_name(certificate)} to be readable") from error
-    if unknown := set(strange) - set(understood):
+    strange = {
+        extension.oid.dotted_string
+        for extension in certificate.extensions
+        if extension.critical and isinstance(extension.value, x509.UnrecognizedExtension)
+    }
+    if unknown := strange - set(understood):
         raise SignatureError(f"expected no critical extension {min(unknown)} in {_name(certificate)}")
 
 
@@ -117,7 +124,4 @@ def _extension(certificate: x509.Certificate, kind: type[Kind]) -> Kind | None:
 
 
 def _name(certificate: x509.Certificate) -> str:
-    try:
-        return ascii(certificate.subject.rfc4514_string()[:100])
-    except ValueError:
-        return "a certificate whose subject cannot be read"
+    return ascii(certificate.subject.rfc4514_string()[:100])
