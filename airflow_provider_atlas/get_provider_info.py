@@ -33,6 +33,12 @@ def _options() -> dict[str, object]:
             ("signer", "", "file:/etc/atlas/task.pem", "The key that signs tasks; made at first use when empty"),
             ("attester", "none:", "simulated:/var/lib/atlas/tee", "The worker's TEE. simulated: proves nothing"),
             (
+                "endorsements",
+                "none:",
+                "pccs:https://pccs.example.org:8081",
+                "Where a TDX platform's collateral is fetched; pcs:intel asks Intel. Nobody is asked by default",
+            ),
+            (
                 "log",
                 "",
                 "rekor-v2:https://log.example.org",

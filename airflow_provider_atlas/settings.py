@@ -25,6 +25,7 @@ DEFAULTS: Mapping[str, str] = {
     "home": "",
     "signer": "",
     "attester": "none:",
+    "endorsements": "none:",
     "log": "",
     "log_origin": "",
     "log_signer": "",
@@ -50,6 +51,7 @@ class Settings:
     exist; a default one is made at its first use, and ``made_keys`` says which those are. ``log_witnesses`` is the path
     of a witness policy (tlog-policy), or empty: then checkpoints are published as the log signed them. For a log that
     others keep, ``log_key`` is its verifier key, ``log_token_file`` the path of the token that may write, or empty.
+    ``endorsements`` says where what vouches for the platform is fetched, for a TEE that has none of its own to give.
     ``tsa`` is the URL of the time-stamp authority that each record shall be shown to, or empty.
     ``policy`` is the path of the policy that ``AtlasVerifyOperator`` judges by, or empty. ``image`` is the digest of
     the worker's image, which nothing inside it can know.
@@ -60,6 +62,7 @@ class Settings:
     home: str
     signer: str
     attester: str
+    endorsements: str
     log: str
     log_origin: str
     log_signer: str

@@ -7,6 +7,7 @@ from typing import Any
 from airflow_provider_atlas.errors import ConfigError
 from airflow_provider_atlas.settings import Settings, path_of
 from airflow_provider_atlas.tee.attester import Attester, EvidenceVerifier
+from airflow_provider_atlas.wiring.endorsers import endorsed
 
 
 def attester(settings: Settings) -> Attester | None:
@@ -30,7 +31,8 @@ def _known() -> str:
 def _simulated(settings: Settings) -> Attester:
     from airflow_provider_atlas.tee.backends.simulated import SimulatedAttester
 
-    return SimulatedAttester(Path(path_of(settings.attester, "simulated", "attester")))
+    simulated = SimulatedAttester(Path(path_of(settings.attester, "simulated", "attester")))
+    return endorsed(simulated, settings)
 
 
 def _tpm(settings: Settings) -> Attester:
@@ -45,6 +47,12 @@ def _azure_vtpm(settings: Settings) -> Attester:
     return AzureVtpmAttester(_address(settings))
 
 
+def _coco(settings: Settings) -> Attester:
+    from airflow_provider_atlas.tee.backends.coco import CocoAttester
+
+    return endorsed(CocoAttester(_address(settings)), settings)
+
+
 def _nitro(settings: Settings) -> Attester:
     from airflow_provider_atlas.tee.backends.nsm import NitroAttester
 
@@ -57,6 +65,7 @@ def _address(settings: Settings) -> str:
 
 _ATTESTERS: Mapping[str, Callable[[Settings], Attester]] = {
     "azure-vtpm": _azure_vtpm,
+    "coco": _coco,
     "nitro": _nitro,
     "simulated": _simulated,
     "tpm": _tpm,
@@ -69,12 +78,14 @@ def evidence_verifiers() -> Mapping[str, EvidenceVerifier]:
     from airflow_provider_atlas.tee.backends.azure import AzureTdxVerifier
     from airflow_provider_atlas.tee.backends.dcap import DcapVerifier
     from airflow_provider_atlas.tee.backends.nitro import NitroVerifier
+    from airflow_provider_atlas.tee.backends.nvidia import NvidiaVerifier
     from airflow_provider_atlas.tee.backends.tpm import TpmVerifier
 
     tdx = DcapVerifier()
     return {
         "azure-tdx": AzureTdxVerifier(tdx),
         "nitro": NitroVerifier(),
+        "nvidia-gpu": NvidiaVerifier(),
         "tdx": tdx,
         "tpm": TpmVerifier(),
     }

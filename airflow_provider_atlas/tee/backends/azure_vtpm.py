@@ -18,7 +18,7 @@ from airflow_provider_atlas.errors import AttesterError, ConfigError, MalformedE
 from airflow_provider_atlas.tee.azure.evidence import AZURE_VTPM, AzureEvidence
 from airflow_provider_atlas.tee.azure.hcl import HCL_INDEX, SNP_REPORT_TYPE, HclReport, trim
 from airflow_provider_atlas.tee.azure.runtime_data import RuntimeData
-from airflow_provider_atlas.tee.backends.loopback_http import get
+from airflow_provider_atlas.tee.backends.local_service import get
 from airflow_provider_atlas.tee.backends.tpm2_tools import Tpm
 from airflow_provider_atlas.tee.backends.tpm_address import TpmAddress
 from airflow_provider_atlas.tee.backends.tpm_attester import commitment, provider_of

@@ -7,8 +7,8 @@ Numbered as the checks below. A report is genuine when
 3. the firmware that the key was derived for is the one that the report names.
 
 Not checked, since NVIDIA's services would have to be asked: whether a certificate was revoked (OCSP), and whether the
-measurements are those that NVIDIA published for this driver and firmware (RIM). The claims say so (``rim``, ``ocsp``), and
-without reference values of one's own a genuine report says no more than that some NVIDIA GPU answered.
+measurements are those that NVIDIA published for this driver and firmware (RIM). The claims say so (``rim``, ``ocsp``).
+Without reference values of one's own, a genuine report says no more than that some NVIDIA GPU answered.
 
 See: https://docs.nvidia.com/attestation; DMTF DSP0274 1.1.
 """

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from airflow_provider_atlas.encoding import parse_decimal
 from airflow_provider_atlas.errors import ConfigError, LogError, MalformedError, MissingError, VerificationError
-from airflow_provider_atlas.tlog.backends.rekor_http import MOST_AT_ONCE, Answer, LogHttp
+from airflow_provider_atlas.fetching import MOST_AT_ONCE, Answer
+from airflow_provider_atlas.tlog.backends.rekor_http import LogHttp
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint, SignedCheckpoint
 from airflow_provider_atlas.tlog.hashedrekord import HashedRekord
 from airflow_provider_atlas.tlog.note import MAX_NOTE_BYTES
