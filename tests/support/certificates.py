@@ -1,5 +1,6 @@
 """Certificate authorities of our own, for tests of chains: each thing that a chain must not be can be had."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -55,6 +56,7 @@ def _certificate(
     begins: datetime = ISSUED,
     ends: datetime = EXPIRES,
     critical: str = "",
+    extensions: Mapping[str, bytes] = {},
 ) -> x509.Certificate:
     builder = (
         x509.CertificateBuilder()
@@ -70,6 +72,9 @@ def _certificate(
     if critical:
         strange = x509.UnrecognizedExtension(x509.ObjectIdentifier(critical), b"\x05\x00")
         builder = builder.add_extension(strange, critical=True)
+    for number, content in extensions.items():
+        value = x509.UnrecognizedExtension(x509.ObjectIdentifier(number), content)
+        builder = builder.add_extension(value, critical=False)
     return builder.sign(signer, hashes.SHA384())
 
 
