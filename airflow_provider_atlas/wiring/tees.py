@@ -85,7 +85,7 @@ def evidence_verifiers() -> Mapping[str, EvidenceVerifier]:
     return {
         "azure-tdx": AzureTdxVerifier(tdx),
         "nitro": NitroVerifier(),
-        "nvidia-gpu": NvidiaVerifier(),
+        "nvidia": NvidiaVerifier(),
         "tdx": tdx,
         "tpm": TpmVerifier(),
     }

@@ -18,11 +18,21 @@ from airflow_provider_atlas.intoto.statement import Statement
 from airflow_provider_atlas.signing.keys import PublicKey
 from airflow_provider_atlas.sigstore.bundle import SigstoreBundle
 from airflow_provider_atlas.sigstore.trusted_root import TrustedRoot
+from airflow_provider_atlas.tee.azure import hcl
+from airflow_provider_atlas.tee.azure.evidence import AzureEvidence
+from airflow_provider_atlas.tee.azure.hcl import HclReport
+from airflow_provider_atlas.tee.azure.runtime_data import RuntimeData
+from airflow_provider_atlas.tee.coco.evidence import parse_evidence
+from airflow_provider_atlas.tee.nitro.document import NitroDocument, NitroPayload
+from airflow_provider_atlas.tee.nvidia.report import GpuReport
 from airflow_provider_atlas.tee.tdx import pcs
 from airflow_provider_atlas.tee.tdx.certification import Certification, PckChain
 from airflow_provider_atlas.tee.tdx.collateral import Collateral
 from airflow_provider_atlas.tee.tdx.quote import TdxQuote, trim
 from airflow_provider_atlas.tee.tdx.report import TdReport
+from airflow_provider_atlas.tee.tpm.attestation_key import AttestationKey
+from airflow_provider_atlas.tee.tpm.evidence import TpmEvidence
+from airflow_provider_atlas.tee.tpm.structures import TpmQuote, TpmSignature
 from airflow_provider_atlas.tlog.checkpoint import SignedCheckpoint
 from airflow_provider_atlas.tlog.hashedrekord import HashedRekord
 from airflow_provider_atlas.tlog.note import SignedNote
@@ -94,5 +104,17 @@ TARGETS: dict[str, Target] = {
     "pck-chain": _spelled(PckChain),
     "dcap-collateral": Target(parse=Collateral.parse),
     "pcs-answers": Target(parse=_told),
+    "tpm-quote": _spelled(TpmQuote),
+    "tpm-signature": _spelled(TpmSignature),
+    "tpm-attestation-key": Target(parse=AttestationKey.parse, write=lambda read: read.spki),
+    "tpm-evidence": _spelled(TpmEvidence),
+    "azure-hcl-report": _spelled(HclReport),
+    "azure-hcl-buffer": Target(parse=hcl.trim),
+    "azure-runtime-data": Target(parse=RuntimeData.parse, write=lambda read: read.content),
+    "azure-evidence": _spelled(AzureEvidence),
+    "nitro-document": _spelled(NitroDocument),
+    "nitro-payload": Target(parse=NitroPayload.parse),
+    "nvidia-report": _spelled(GpuReport),
+    "coco-evidence": Target(parse=parse_evidence),
 }
 """Every parser that a stranger's bytes reach, by the name of its corpus."""

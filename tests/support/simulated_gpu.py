@@ -82,7 +82,7 @@ class SimulatedGpu:
 def evidence(report: bytes, *chains: bytes) -> Evidence:
     """Return a GPU report with certificates."""
     return Evidence(
-        tee="nvidia-gpu",
+        tee="nvidia",
         provider="simulated",
         media_type=NVIDIA_REPORT,
         quote=report,

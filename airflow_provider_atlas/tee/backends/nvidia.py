@@ -38,8 +38,8 @@ class NvidiaVerifier:
         The report data is the nonce of its request, 32 bytes. Raises MalformedError for bytes that are no report or no
         certificates, MissingError when the certificates are not there, SignatureError for all else.
         """
-        if (evidence.tee, evidence.media_type) != ("nvidia-gpu", NVIDIA_REPORT):
-            raise MalformedError("expected evidence of tee 'nvidia-gpu' with a raw GPU report")
+        if (evidence.tee, evidence.media_type) != ("nvidia", NVIDIA_REPORT):
+            raise MalformedError("expected evidence of tee 'nvidia' with a raw GPU report")
         report = GpuReport.parse(evidence.quote)
         ders = _chain(evidence)
         root = sha256_hex(ders[-1])
@@ -50,7 +50,7 @@ class NvidiaVerifier:
         check_p384_signature(chain[0], report.signature, report.signed_bytes(), "the GPU report")
         _check_firmware(report, chain[0])
         return Claims(
-            tee="nvidia-gpu",
+            tee="nvidia",
             report_data=report.nonce,
             measurements={f"measurement{block.index}": block.value.hex() for block in report.blocks},
             tcb_status=None,

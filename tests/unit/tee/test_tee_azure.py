@@ -5,16 +5,12 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from airflow_provider_atlas.errors import MalformedError
 from airflow_provider_atlas.tee.azure.evidence import AzureEvidence
 from airflow_provider_atlas.tee.azure.hcl import SNP_REPORT_TYPE, TDX_REPORT_TYPE, HclReport, trim
 from airflow_provider_atlas.tee.azure.runtime_data import RuntimeData
-from airflow_provider_atlas.tee.octets import Octets
-from airflow_provider_atlas.tee.tpm.attestation_key import AttestationKey
-from airflow_provider_atlas.tee.tpm.signed_quote import SignedQuote
-from airflow_provider_atlas.tee.tpm.structures import TpmQuote, TpmSignature
+from tests.support.real_quotes import azure_quote
 from tests.support.simulated_azure import AzureTdx, hcl_report, runtime_of, vm_id_sha256
 from tests.support.simulated_tdx import GUEST
 from tests.support.simulated_tpm import COMMITMENT, PCRS
@@ -44,14 +40,8 @@ def test_a_real_report_reads_as_it_was_written_and_commits_to_its_runtime_data(n
 
 
 def test_a_real_quote_of_an_azure_tpm_is_genuine():
-    octets = Octets((VECTORS / "azure_quote.bin").read_bytes(), "the vector")
-    signature, message = octets.take(octets.integer(8)), octets.take(octets.integer(8))
-    pcrs = {index: octets.take(32) for index in range(octets.integer(8))}
-    pem = (VECTORS / "azure_akpub.pem").read_bytes()
-    spki = load_pem_public_key(pem).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    by_rsa = TpmSignature(scheme="rsassa", hash_name="sha256", values=(signature,))
-    signed = SignedQuote(quote=TpmQuote.parse(message), signature=by_rsa, pcrs=pcrs)
-    AttestationKey.parse(spki).verify(message, by_rsa)
+    key, signed = azure_quote()
+    key.verify(signed.quote.to_bytes(), signed.signature)
     assert signed.pcr_digest() == signed.quote.pcr_digest
     assert signed.quote.extra_data == b"challenge"
     assert signed.quote.selection == tuple(range(24))

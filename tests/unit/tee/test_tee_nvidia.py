@@ -27,7 +27,7 @@ def gpu() -> SimulatedGpu:
 
 def test_a_real_report_is_genuine():
     claims = NvidiaVerifier().verify(evidence(REAL, REAL_CHAIN), development_roots=(), at=REAL_AT)
-    assert (claims.tee, claims.development, claims.debug, claims.tcb_status) == ("nvidia-gpu", False, False, None)
+    assert (claims.tee, claims.development, claims.debug, claims.tcb_status) == ("nvidia", False, False, None)
     assert claims.root_sha256 == NVIDIA_ROOT_SHA256
     assert claims.report_data.hex() == "931d8dd0add203ac3d8b4fbde75e115278eefcdceac5b87671a748f32364dfcb"
     assert len(claims.measurements) == 64
