@@ -13,7 +13,7 @@ VECTORS = Path(__file__).parents[1] / "vectors" / "tee"
 
 
 def azure_quote() -> tuple[AttestationKey, SignedQuote]:
-    """Return the quote with its key. Its file is three counted lists: signature, message, and one value for each PCR."""
+    """Return the quote with its key. Its file is three counted lists: signature, message, and the values of PCRs."""
     octets = Octets((VECTORS / "azure_quote.bin").read_bytes(), "the vector")
     signature, message = octets.take(octets.integer(8)), octets.take(octets.integer(8))
     pcrs = {index: octets.take(32) for index in range(octets.integer(8))}

@@ -39,7 +39,7 @@ def test_it_makes_nothing(atlas, tmp_path):
     [
         (("MODE", "off"), "settings", "mode is off"),
         (("SIGNER", "file:/nowhere/task.pem"), "signer", "/nowhere/task.pem"),
-        (("ATTESTER", "tpm:"), "attester", "tpm:"),
+        (("ATTESTER", "abacus:"), "attester", "abacus:"),
         (("LOG", "https://log.example.org"), "log", "https://log.example.org"),
         (("LOG_ORIGIN", "another/log"), "log", "another/log"),
         (("ARCHIVE", "file:/dev/null/archive"), "archive", "/dev/null"),
