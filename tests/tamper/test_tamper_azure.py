@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from airflow_provider_atlas.errors import MalformedError, MissingError, SignatureError
-from airflow_provider_atlas.tee.backends.azure import AzureTdxVerifier
+from airflow_provider_atlas.tee.backends.azure import AzureSnpVerifier, AzureTdxVerifier
 from airflow_provider_atlas.tee.backends.dcap import DcapVerifier
 from airflow_provider_atlas.tee.binding import is_committed
 from tests.support.simulated_azure import AzureTdx, runtime_of
@@ -113,3 +113,11 @@ def test_evidence_that_calls_itself_another_tee_is_refused(azure: AzureTdx):
     for shown in (replace(azure.show(), tee="azure-snp"), replace(azure.show(), media_type="application/json")):
         with pytest.raises(MalformedError, match="tee 'azure-tdx'"):
             azure.verify(shown)
+
+
+@pytest.mark.parametrize("vmpl", [1, 2, 0xFFFFFFFF])
+def test_a_report_that_was_not_asked_for_by_the_paravisor_is_refused_whoever_signed_it(azure: AzureTdx, vmpl: int):
+    hardware = bytes(0x30) + vmpl.to_bytes(4, "little") + bytes(1132)
+    shown = replace(azure.show(hardware=hardware), tee="azure-snp")
+    with pytest.raises(SignatureError, match="the paravisor asked for"):
+        AzureSnpVerifier(DcapVerifier()).verify(shown, development_roots={azure.vendor.root_sha256}, at=AT)
