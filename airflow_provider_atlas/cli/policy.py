@@ -10,6 +10,7 @@ from airflow_provider_atlas.cli.output import Output
 from airflow_provider_atlas.cli.recognition import describe_policy
 from airflow_provider_atlas.errors import ConfigError, MalformedError
 from airflow_provider_atlas.tlog.note import VerifierKey
+from airflow_provider_atlas.tlog.trust import TrustedLog
 from airflow_provider_atlas.verify.policy import Policy, starting_policy
 from airflow_provider_atlas.wiring import runs
 
@@ -76,4 +77,6 @@ def _starting(options: Namespace) -> bytes:
     except MalformedError as error:
         raise ConfigError(f"cannot use --log-key: {error}") from error
     signers = {Path(path).stem: public_key(path) for path in options.key}
-    return starting_policy(name=options.name, signers=signers, logs={key.name: key for key in logs})
+    return starting_policy(
+        name=options.name, signers=signers, logs=[TrustedLog(origin=key.name, key=key) for key in logs]
+    )

@@ -4,7 +4,6 @@ from datetime import datetime
 
 from airflow_provider_atlas.artifacts.archive import Archive, RunFolder, run_path
 from airflow_provider_atlas.settings import Settings
-from airflow_provider_atlas.tlog.policy import WitnessPolicy
 from airflow_provider_atlas.verify.policy import Policy, starting_policy
 from airflow_provider_atlas.verify.record_checks import Judge
 from airflow_provider_atlas.verify.records import load_run
@@ -41,14 +40,7 @@ def policy_for(settings: Settings, *, name: str) -> bytes:
     return starting_policy(
         name=name,
         signers={settings.deployment: signers.signer(settings).public_key},
-        logs={settings.log_origin: logs.log_verifier_key(settings)},
-        witnesses=_demanded_witnesses(settings),
+        logs=[logs.trusted_log(settings)],
         tee=tees.reference_of(tees.attester(settings)),
         start="required" if settings.mode == "enforce" else "optional",
     )
-
-
-def _demanded_witnesses(settings: Settings) -> WitnessPolicy | None:
-    if not settings.log_witnesses or settings.log_witness_failure == "open":
-        return None
-    return logs.read_witness_policy(settings.log_witnesses)

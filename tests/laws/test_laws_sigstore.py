@@ -11,9 +11,9 @@ from airflow_provider_atlas.errors import MalformedError
 from airflow_provider_atlas.sigstore.bundle import SigstoreBundle
 from airflow_provider_atlas.sigstore.trusted_root import TrustedRoot
 from airflow_provider_atlas.tlog.note import VerifierKey
-from airflow_provider_atlas.tlog.trust import TrustedLog
 from airflow_provider_atlas.wiring import logs
 from tests.support.attested_run import AttestedRun
+from tests.support.rekor_v1 import ORIGIN, RekorV1
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="+", exclude_categories=("C", "Z")), min_size=1)
 KEYS = st.builds(VerifierKey, name=NAMES, public_key=st.binary(min_size=32, max_size=32))
@@ -21,17 +21,22 @@ KEYS = st.builds(VerifierKey, name=NAMES, public_key=st.binary(min_size=32, max_
 
 @pytest.fixture(scope="module")
 def contents(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
-    run = AttestedRun(tmp_path_factory.mktemp("run")).complete()
-    log = TrustedLog(origin=run.settings.log_origin, key=logs.log_verifier_key(run.settings))
+    with RekorV1() as other:
+        section = {"log": f"rekor-v1:{other.url}", "log_key": str(other.key), "log_origin": ORIGIN}
+        runs = [
+            AttestedRun(tmp_path_factory.mktemp("run")).complete(),
+            AttestedRun(tmp_path_factory.mktemp("run"), **section).complete(),
+        ]
     return [
-        SigstoreBundle.of(envelope, bundle.public_key, bundle.receipts[role], log).to_bytes()
+        SigstoreBundle.of(envelope, bundle.public_key, bundle.receipts[role], logs.trusted_log(run.settings)).to_bytes()
+        for run in runs
         for _, bundle in run.records.values()
         for role, envelope in bundle.envelopes.items()
     ]
 
 
 def test_every_bundle_of_a_run_parses_to_itself(contents: list[bytes]) -> None:
-    assert len(contents) == 13
+    assert len(contents) == 26
     for content in contents:
         assert SigstoreBundle.parse(content).to_bytes() == content
 
