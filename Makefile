@@ -27,7 +27,7 @@ demo: $(STAMP)  ## attest, log and verify a training pipeline, end to end; takes
 test: $(STAMP)  ## every test that needs no scheduler, server or third-party program; takes ARGS
 	$(PYTEST) -m 'not cluster and not interop and not services' $(ARGS)
 
-test-services: $(STAMP)  ## S3, PostgreSQL and an emulated TEE, which the tests start; needs PostgreSQL and fuse3; takes ARGS
+test-services: $(STAMP)  ## S3, PostgreSQL, a TPM, an emulated TEE: what the tests start; needs PostgreSQL, swtpm, tpm2-tools, fuse3; takes ARGS
 	$(PYTEST) -m services $(ARGS)
 
 test-interop: $(STAMP)  ## what third-party programs say of our records; takes ARGS

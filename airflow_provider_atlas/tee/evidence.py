@@ -15,6 +15,12 @@ TDX_QUOTE = "application/vnd.intel.tdx.quote"
 SNP_REPORT = "application/vnd.amd.sev-snp.report"
 """Media type of a raw AMD SEV-SNP attestation report, 1184 bytes."""
 
+NITRO_DOCUMENT = "application/vnd.aws.nitro.attestation-document+cbor"
+"""Media type of a raw attestation document of an AWS Nitro enclave, a COSE_Sign1 without a tag."""
+
+NVIDIA_REPORT = "application/vnd.nvidia.gpu.attestation-report"
+"""Media type of a raw report of an NVIDIA GPU: an SPDM request for measurements, and the response to it."""
+
 DCAP_COLLATERAL = "application/vnd.intel.dcap.collateral+json"
 """Media type of DCAP collateral, as the JSON object that ``dcap-qvl`` reads."""
 

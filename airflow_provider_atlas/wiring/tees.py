@@ -87,10 +87,42 @@ def _absolute(text: str, what: str) -> Path:
     return Path(text)
 
 
+def _tpm(settings: Settings) -> Attester:
+    from airflow_provider_atlas.tee.backends.tpm_attester import TpmAttester
+
+    return TpmAttester(_address(settings))
+
+
+def _azure_vtpm(settings: Settings) -> Attester:
+    from airflow_provider_atlas.tee.backends.azure_vtpm import AzureVtpmAttester
+
+    return AzureVtpmAttester(_address(settings))
+
+
+def _coco(settings: Settings) -> Attester:
+    from airflow_provider_atlas.tee.backends.coco import CocoAttester
+
+    return endorsed(CocoAttester(_address(settings)), settings)
+
+
+def _nitro(settings: Settings) -> Attester:
+    from airflow_provider_atlas.tee.backends.nsm import NitroAttester
+
+    return NitroAttester(_address(settings))
+
+
+def _address(settings: Settings) -> str:
+    return settings.attester.partition(":")[2]
+
+
 _ATTESTERS: Mapping[str, Callable[[Settings], Attester]] = {
+    "azure-vtpm": _azure_vtpm,
+    "coco": _coco,
     "helper": _helper,
+    "nitro": _nitro,
     "simulated": _simulated,
     "simulated-snp": _simulated_snp,
+    "tpm": _tpm,
     "tsm": _tsm,
 }
 """What makes the worker's TEE, by the scheme of the setting."""
@@ -98,10 +130,23 @@ _ATTESTERS: Mapping[str, Callable[[Settings], Attester]] = {
 
 def evidence_verifiers() -> Mapping[str, EvidenceVerifier]:
     """Return the verifiers of evidence, by TEE."""
+    from airflow_provider_atlas.tee.backends.azure import AzureSnpVerifier, AzureTdxVerifier
     from airflow_provider_atlas.tee.backends.dcap import DcapVerifier
+    from airflow_provider_atlas.tee.backends.nitro import NitroVerifier
+    from airflow_provider_atlas.tee.backends.nvidia import NvidiaVerifier
     from airflow_provider_atlas.tee.backends.sev_snp import SevSnpVerifier
+    from airflow_provider_atlas.tee.backends.tpm import TpmVerifier
 
-    return {"tdx": DcapVerifier(), "sev-snp": SevSnpVerifier()}
+    tdx, snp = DcapVerifier(), SevSnpVerifier()
+    return {
+        "azure-snp": AzureSnpVerifier(snp),
+        "azure-tdx": AzureTdxVerifier(tdx),
+        "nitro": NitroVerifier(),
+        "nvidia": NvidiaVerifier(),
+        "sev-snp": snp,
+        "tdx": tdx,
+        "tpm": TpmVerifier(),
+    }
 
 
 def reference_of(tee: Attester | None) -> Mapping[str, Any] | None:

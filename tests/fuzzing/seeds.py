@@ -1,16 +1,23 @@
 """What fuzzing begins with: instances of the formats, as the vectors of this repository hold them."""
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from airflow_provider_atlas.bundle import AttestationBundle, log_entry
 from airflow_provider_atlas.tee.answer import Answer, Problem
+from airflow_provider_atlas.tee.azure import hcl
+from airflow_provider_atlas.tee.azure.evidence import AzureEvidence
+from airflow_provider_atlas.tee.nitro.document import NitroDocument
 from airflow_provider_atlas.tee.pem import parse_pem, to_pem
 from airflow_provider_atlas.tee.sev_snp.certificate_table import CertificateTable
 from airflow_provider_atlas.tee.tdx.quote import TdxQuote, trim
+from airflow_provider_atlas.tee.tpm.evidence import TpmEvidence
 from airflow_provider_atlas.tlog.hashedrekord import HashedRekord
 from airflow_provider_atlas.tlog.rekor import request
 from airflow_provider_atlas.tlog.witness import AddCheckpoint
+from tests.support.coco_agent import snp_answer
+from tests.support.real_quotes import azure_quote
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 
@@ -64,6 +71,28 @@ _SPELLED = {
 """The files that are an instance as they are, by the name of their parser."""
 
 
+def _of_other_tees() -> Iterator[tuple[str, bytes]]:
+    for content in _files("tee/azure_hcl_*.bin"):
+        yield "azure-hcl-buffer", content
+        yield "azure-hcl-report", hcl.trim(content)
+        yield "azure-runtime-data", hcl.HclReport.parse(hcl.trim(content)).runtime.content
+    for content in _files("tee/nitro.document"):
+        yield "nitro-document", content
+        yield "nitro-payload", NitroDocument.parse(content).payload
+    for content in _files("tee/nvidia_h100.report"):
+        yield "nvidia-report", content
+    key, signed = azure_quote()
+    yield "tpm-quote", signed.quote.to_bytes()
+    yield "tpm-signature", signed.signature.to_bytes()
+    yield "tpm-attestation-key", key.spki
+    yield "tpm-evidence", TpmEvidence(key=key, signed=signed).to_bytes()
+    report = hcl.HclReport.parse(hcl.trim(_files("tee/azure_hcl_snp.bin")[0]))
+    azure = AzureEvidence(hardware=report.hardware, runtime=report.runtime, signed=signed)
+    yield "azure-evidence", azure.to_bytes()
+    for content in (bytes(1184), b"\3" + bytes(1183)):
+        yield "coco-evidence", json.dumps(snp_answer(content)).encode()
+
+
 def _pairs() -> Iterator[tuple[str, bytes]]:
     for content in _files("format-v1/archive/**/*.bundle.json"):
         yield "attestation-bundle", content
@@ -74,6 +103,7 @@ def _pairs() -> Iterator[tuple[str, bytes]]:
         yield from _of_chain(content)
     yield from (("event-log-area", content + b"\xff" * 64) for content in _files("tee/*.ccel"))
     yield "helper-answer", Answer(content=Problem(detail="no driver", again=True)).to_bytes()
+    yield from _of_other_tees()
     yield from ((name, content) for name, pattern in _SPELLED.items() for content in _files(pattern))
 
 

@@ -20,6 +20,13 @@ from airflow_provider_atlas.sigstore.bundle import SigstoreBundle
 from airflow_provider_atlas.sigstore.trusted_root import TrustedRoot
 from airflow_provider_atlas.tee import ccel
 from airflow_provider_atlas.tee.answer import Answer
+from airflow_provider_atlas.tee.azure import hcl
+from airflow_provider_atlas.tee.azure.evidence import AzureEvidence
+from airflow_provider_atlas.tee.azure.hcl import HclReport
+from airflow_provider_atlas.tee.azure.runtime_data import RuntimeData
+from airflow_provider_atlas.tee.coco.evidence import parse_evidence
+from airflow_provider_atlas.tee.nitro.document import NitroDocument, NitroPayload
+from airflow_provider_atlas.tee.nvidia.report import GpuReport
 from airflow_provider_atlas.tee.sev_snp import kds
 from airflow_provider_atlas.tee.sev_snp.certificate import AmdCertificate
 from airflow_provider_atlas.tee.sev_snp.certificate_table import CertificateTable
@@ -32,6 +39,9 @@ from airflow_provider_atlas.tee.tdx.certification import Certification, PckChain
 from airflow_provider_atlas.tee.tdx.collateral import Collateral
 from airflow_provider_atlas.tee.tdx.quote import TdxQuote, trim
 from airflow_provider_atlas.tee.tdx.report import TdReport
+from airflow_provider_atlas.tee.tpm.attestation_key import AttestationKey
+from airflow_provider_atlas.tee.tpm.evidence import TpmEvidence
+from airflow_provider_atlas.tee.tpm.structures import TpmQuote, TpmSignature
 from airflow_provider_atlas.tlog.checkpoint import SignedCheckpoint
 from airflow_provider_atlas.tlog.hashedrekord import HashedRekord
 from airflow_provider_atlas.tlog.note import SignedNote
@@ -126,5 +136,17 @@ TARGETS: dict[str, Target] = {
     "kds-issuers": Target(parse=kds.issuers_of),
     "evidence-file": Target(parse=Presented.parse),
     "endorsements-file": Target(parse=endorsements_in),
+    "tpm-quote": _spelled(TpmQuote),
+    "tpm-signature": _spelled(TpmSignature),
+    "tpm-attestation-key": Target(parse=AttestationKey.parse, write=lambda read: read.spki),
+    "tpm-evidence": _spelled(TpmEvidence),
+    "azure-hcl-report": _spelled(HclReport),
+    "azure-hcl-buffer": Target(parse=hcl.trim),
+    "azure-runtime-data": Target(parse=RuntimeData.parse, write=lambda read: read.content),
+    "azure-evidence": _spelled(AzureEvidence),
+    "nitro-document": _spelled(NitroDocument),
+    "nitro-payload": Target(parse=NitroPayload.parse),
+    "nvidia-report": _spelled(GpuReport),
+    "coco-evidence": Target(parse=parse_evidence),
 }
 """Every parser that a stranger's bytes reach, by the name of its corpus."""

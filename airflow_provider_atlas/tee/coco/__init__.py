@@ -1,0 +1,1 @@
+"""Confidential Containers: what the attestation agent inside a guest answers."""

@@ -1,0 +1,1 @@
+"""NVIDIA GPUs: the layout of their attestation reports."""
