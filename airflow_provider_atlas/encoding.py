@@ -215,6 +215,10 @@ class Fields:
             return cast("None", self._take(name))
         return take(name)
 
+    def has(self, name: str) -> bool:
+        """Return whether a member ``name`` is there that nobody took."""
+        return name in self._left
+
     def discard(self, name: str) -> None:
         """Leave the member ``name`` out, if it is there and whatever it holds: for the formats of others."""
         self._left.pop(name, None)

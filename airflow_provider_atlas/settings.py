@@ -1,7 +1,7 @@
 """Settings: the ``[atlas]`` section, parsed once, frozen; unknown keys are refused.
 
-Backends are URIs whose scheme picks them: ``file:/etc/atlas/task.pem``, ``posix:/var/lib/atlas/log``,
-``rekor-v2:https://log.example.org``. A log that many hosts share is
+Backends are URIs whose scheme picks them: ``file:/etc/atlas/task.pem``, ``fulcio:https://fulcio.example.org``,
+``posix:/var/lib/atlas/log``, ``rekor-v2:https://log.example.org``. A log that many hosts share is
 ``s3://bucket/prefix?endpoint=https://…&region=…`` or ``postgresql://user@host/database``; what is secret for them comes
 from the environment, and is refused in the setting.
 """
@@ -24,6 +24,8 @@ DEFAULTS: Mapping[str, str] = {
     "deployment": "airflow",
     "home": "",
     "signer": "",
+    "signer_token_file": "",
+    "signer_audience": "sigstore",
     "attester": "none:",
     "log": "",
     "log_origin": "",
@@ -47,7 +49,9 @@ class Settings:
     """One deployment's settings, complete and checked.
 
     ``signer``, ``attester``, ``log``, ``log_signer``, ``archive`` and ``spool`` are URIs. A key that was named must
-    exist; a default one is made at its first use, and ``made_keys`` says which those are. ``log_witnesses`` is the path
+    exist; a default one is made at its first use, and ``made_keys`` says which those are. For a signer that Fulcio
+    certifies, ``signer_token_file`` is the path of the worker's identity token, and ``signer_audience`` whom that is
+    meant for. ``log_witnesses`` is the path
     of a witness policy (tlog-policy), or empty: then checkpoints are published as the log signed them. For a log that
     others keep, ``log_key`` is its verifier key, ``log_token_file`` the path of the token that may write, or empty.
     ``tsa`` is the URL of the time-stamp authority that each record shall be shown to, or empty.
@@ -59,6 +63,8 @@ class Settings:
     deployment: str
     home: str
     signer: str
+    signer_token_file: str
+    signer_audience: str
     attester: str
     log: str
     log_origin: str

@@ -4,7 +4,7 @@
 
     train[0].1.link.sigstore.json   the link of the first try of train[0]; so for start, provenance and tee
     manifest.sigstore.json          how the run ended
-    trusted_root.json               the logs and time-stamp authorities that the policy trusts
+    trusted_root.json               the logs and authorities that the policy trusts
     1f0c….pub                       a key that the policy trusts, by the SHA-256 of its SubjectPublicKeyInfo; PEM
 
 What is written here was verified: signatures, keys and logs by the policy, before a first file is there.
@@ -20,9 +20,12 @@ from airflow_provider_atlas.cli.arguments import empty_folder, read_file, run_fo
 from airflow_provider_atlas.cli.output import Output
 from airflow_provider_atlas.encoding import JsonObject
 from airflow_provider_atlas.errors import ConfigError, MalformedError, MissingError, SignatureError
+from airflow_provider_atlas.signing.certificate import Certificate
+from airflow_provider_atlas.signing.keys import PublicKey
 from airflow_provider_atlas.sigstore.bundle import SigstoreBundle
 from airflow_provider_atlas.sigstore.trusted_root import TrustedRoot
 from airflow_provider_atlas.verify.policy import Policy
+from airflow_provider_atlas.verify.signers import check_certified
 from airflow_provider_atlas.wiring import archives
 
 TRUSTED_ROOT = "trusted_root.json"
@@ -66,8 +69,13 @@ def _policy(options: Namespace) -> Policy:
 
 
 def _root(policy: Policy) -> TrustedRoot:
-    authorities = policy.timestamps.authorities if policy.timestamps else ()
-    return TrustedRoot(logs=[log.key for log in policy.logs], authorities=authorities)
+    fulcios = [identity.fulcio for identity in policy.identities]
+    return TrustedRoot(
+        logs=[log.key for log in policy.logs],
+        authorities=policy.timestamps.authorities if policy.timestamps else (),
+        fulcios=list(dict.fromkeys(tuple(fulcio.certificates) for fulcio in fulcios)),
+        ct_keys=list(dict.fromkeys(key for fulcio in fulcios for key in fulcio.ct_keys)),
+    )
 
 
 def _find(run: Archive) -> _Found:
@@ -107,12 +115,20 @@ def _read(run: Archive, path: Sequence[str]) -> AttestationBundle:
 def _verified(name: str, bundle: AttestationBundle, role: Role, policy: Policy) -> SigstoreBundle:
     receipt = bundle.receipts[role]
     log = policy.log(receipt.checkpoint.origin)
-    if policy.signer(bundle.public_key) is None:
-        raise SignatureError(f"{name}: expected a key that the policy trusts, not {bundle.public_key.sha256}")
+    signer = _trusted_signer(name, bundle, role, policy)
     if log is None:
         raise SignatureError(f"{name}: expected a log that the policy trusts, not {receipt.checkpoint.origin}")
-    exported = SigstoreBundle.of(bundle.envelopes[role], bundle.public_key, receipt, log)
+    exported = SigstoreBundle.of(bundle.envelopes[role], signer, receipt, log)
     return replace(exported, timestamp=_trusted_timestamp(bundle, role, policy))
+
+
+def _trusted_signer(name: str, bundle: AttestationBundle, role: Role, policy: Policy) -> PublicKey | Certificate:
+    if (certificate := bundle.certificate_of(role)) is not None:
+        check_certified(bundle, policy)
+        return certificate
+    if policy.signer(bundle.public_key) is None:
+        raise SignatureError(f"{name}: expected a key that the policy trusts, not {bundle.public_key.sha256}")
+    return bundle.public_key
 
 
 def _trusted_timestamp(bundle: AttestationBundle, role: Role, policy: Policy) -> bytes | None:

@@ -13,7 +13,8 @@ r"""A Sigstore bundle: one logged envelope, with all that Sigstore's own tools n
        "timestampVerificationData": {"rfc3161Timestamps": [{"signedTimestamp": "<base64>"}]}},
      "dsseEnvelope": {"payload": "…", "payloadType": "application/vnd.in-toto+json", "signatures": […]}}
 
-The last member of the material is there where an authority stamped the envelope's signature.
+The last member of the material is there where an authority stamped the envelope's signature. Of a signer that has a
+certificate, ``"certificate": {"rawBytes": "<base64>"}`` stands in the place of ``publicKey``.
 
 Nothing is logged again for it: our leaf is Rekor v2's, and a receipt is its inclusion proof in another spelling.
 
@@ -36,6 +37,7 @@ from airflow_provider_atlas.encoding import (
     parse_json,
 )
 from airflow_provider_atlas.errors import MalformedError
+from airflow_provider_atlas.signing.certificate import Certificate
 from airflow_provider_atlas.signing.dsse import Envelope
 from airflow_provider_atlas.signing.keys import PublicKey
 from airflow_provider_atlas.tlog.hashedrekord import HashedRekord
@@ -52,28 +54,30 @@ _KIND: JsonObject = {"kind": "hashedrekord", "version": "0.0.2"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigstoreBundle:
-    """An envelope, the key that signed it, and the receipt of a log whose key has the hash ``log_id`` (32 bytes).
+    """An envelope, who signed it, and the receipt of a log whose key has the hash ``log_id`` (32 bytes).
 
-    ``timestamp`` (TimeStampResp, RFC 3161, DER) is over the signature, and nobody looks into it here. Nothing else has
-    been verified either, unless ``of`` made it.
+    ``signer`` is the key, or the certificate of it where it has one. ``timestamp`` (TimeStampResp, RFC 3161, DER) is over the
+    signature, and nobody looks into it here. Nothing else has been verified either, unless ``of`` made it.
     """
 
     envelope: Envelope
-    public_key: PublicKey
+    signer: PublicKey | Certificate
     receipt: Receipt
     log_id: bytes
     timestamp: bytes | None = None
 
     @classmethod
-    def of(cls, envelope: Envelope, key: PublicKey, receipt: Receipt, log: TrustedLog) -> "SigstoreBundle":
-        """Return the bundle of ``envelope``, which ``key`` signed and ``log`` holds; without a time-stamp.
+    def of(
+        cls, envelope: Envelope, signer: PublicKey | Certificate, receipt: Receipt, log: TrustedLog
+    ) -> "SigstoreBundle":
+        """Return the bundle of ``envelope``, which ``signer`` signed and ``log`` holds; without a time-stamp.
 
         Raises SignatureError or InclusionError where it does not: a bundle that no tool accepts helps nobody.
         """
-        envelope.verify(key, envelope.payload_type)
-        log.check(receipt, log_entry(envelope, key))
+        envelope.verify(_key_of(signer), envelope.payload_type)
+        log.check(receipt, log_entry(envelope, signer))
         # A Sigstore bundle has no place for what an extra says, which nothing signs.
-        return cls(envelope=envelope, public_key=key, receipt=replace(receipt, extra=b""), log_id=log.key.key_hash)
+        return cls(envelope=envelope, signer=signer, receipt=replace(receipt, extra=b""), log_id=log.key.key_hash)
 
     @classmethod
     def parse(cls, content: bytes) -> "SigstoreBundle":
@@ -91,7 +95,7 @@ class SigstoreBundle:
         entry = Fields(entries[0], "the log entry")
         bundle = cls(
             envelope=Envelope.parse(fields.object("dsseEnvelope")),
-            public_key=PublicKey.parse(HashedRekord.parse(b64decode(entry.text("canonicalizedBody"))).spki),
+            signer=_signer_in(HashedRekord.parse(b64decode(entry.text("canonicalizedBody")))),
             receipt=_parse_proof(entry.fields("inclusionProof")),
             log_id=b64decode(entry.fields("logId").text("keyId")),
             timestamp=_parse_timestamp(material[_STAMPED]) if _STAMPED in material else None,
@@ -106,9 +110,9 @@ class SigstoreBundle:
             "logId": {"keyId": b64encode(self.log_id)},
             "kindVersion": _KIND,
             "inclusionProof": _proof(self.receipt),
-            "canonicalizedBody": b64encode(log_entry(self.envelope, self.public_key)),
+            "canonicalizedBody": b64encode(log_entry(self.envelope, self.signer)),
         }
-        material: dict[str, Json] = {"publicKey": {"hint": key_hint(self.public_key)}, "tlogEntries": [entry]}
+        material: dict[str, Json] = {**_named(self.signer), "tlogEntries": [entry]}
         if self.timestamp is not None:
             material[_STAMPED] = {"rfc3161Timestamps": [{"signedTimestamp": b64encode(self.timestamp)}]}
         return canonical_json(
@@ -123,7 +127,7 @@ class SigstoreBundle:
         # What is said twice (the index, the root, the key's hint) agrees with itself, or this is not how it is spelled.
         if len(self.log_id) != 32 or all(line.key_id != self.log_id[:4] for line in self.receipt.note.signatures):
             raise MalformedError("expected a Sigstore bundle whose log signed the checkpoint")
-        if self.envelope.keyid != self.public_key.keyid:
+        if self.envelope.keyid != _key_of(self.signer).keyid:
             raise MalformedError("expected a Sigstore bundle whose envelope names the key of its log entry")
         if self.to_bytes() != content:
             raise MalformedError("expected the Sigstore bundle in its one spelling, canonical JSON")
@@ -132,6 +136,20 @@ class SigstoreBundle:
 def key_hint(key: PublicKey) -> str:
     """Return how a bundle names ``key``: as protobuf-specs recommend, the base64 of RFC 6962's id of a key."""
     return b64encode(hashlib.sha256(key.spki).digest())
+
+
+def _key_of(signer: PublicKey | Certificate) -> PublicKey:
+    return signer.public_key if isinstance(signer, Certificate) else signer
+
+
+def _named(signer: PublicKey | Certificate) -> JsonObject:
+    if isinstance(signer, Certificate):
+        return {"certificate": {"rawBytes": b64encode(signer.der)}}
+    return {"publicKey": {"hint": key_hint(signer)}}
+
+
+def _signer_in(leaf: HashedRekord) -> PublicKey | Certificate:
+    return Certificate.parse(leaf.certificate) if leaf.certificate else PublicKey.parse(leaf.spki)
 
 
 def _proof(receipt: Receipt) -> JsonObject:

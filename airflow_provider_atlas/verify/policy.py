@@ -9,6 +9,17 @@
         public_key: |
           -----BEGIN PUBLIC KEY-----
           …
+      - name: workers without keys
+        identity: https://cluster.example/ns/airflow/sa/worker
+        issuer: https://oidc.cluster.example
+        fulcio:
+          certificates: |
+            -----BEGIN CERTIFICATE-----
+            …
+          ct_keys:
+            - |
+              -----BEGIN PUBLIC KEY-----
+              …
     logs:
       - origin: atlas.example.org/log
         key: atlas.example.org/log+3f2a…+AR8…
@@ -45,6 +56,7 @@ from typing import Any, Literal, cast
 from airflow_provider_atlas.encoding import sha256_hex
 from airflow_provider_atlas.errors import ConfigError, InclusionError, MalformedError, SignatureError
 from airflow_provider_atlas.signing.keys import PublicKey
+from airflow_provider_atlas.signing.trust import TrustedFulcio, TrustedIdentity
 from airflow_provider_atlas.tee.appraisal import ReferenceValues
 from airflow_provider_atlas.tlog.note import VerifierKey
 from airflow_provider_atlas.tlog.policy import WitnessPolicy
@@ -104,13 +116,15 @@ class TimestampDemand:
 class Policy:
     """A policy as parsed; ``sha256`` (hex) is of the bytes it was parsed from, so that a report names exactly them.
 
-    ``tees`` are those that are accepted; none means that evidence is not asked for. With ``evidence_required`` a record
-    without evidence fails. ``timestamps`` is None where nobody asks for time-stamps.
+    ``signers`` are known by their keys, ``identities`` by their certificates. ``tees`` are those that are
+    accepted; none means that evidence is not asked for. With ``evidence_required`` a record without evidence fails.
+    ``timestamps`` is None where nobody asks for time-stamps.
     """
 
     name: str
     sha256: str
     signers: Sequence[TrustedSigner]
+    identities: Sequence[TrustedIdentity]
     logs: Sequence[TrustedLog]
     tees: Sequence[AcceptedTee]
     evidence_required: bool
@@ -141,7 +155,9 @@ class Policy:
             signers=[
                 TrustedSigner(name=item["name"], key=PublicKey.from_pem(item["public_key"].encode("utf-8")))
                 for item in document["signers"]
+                if "public_key" in item
             ],
+            identities=_identities(document),
             logs=[_log(item) for item in document["logs"]],
             tees=[_accepted(item) for item in tee.get("accept", [])],
             evidence_required=tee.get("evidence") == "required",
@@ -168,6 +184,28 @@ class Policy:
     def log(self, origin: str) -> TrustedLog | None:
         """Return the trusted log of that ``origin``, or None."""
         return next((log for log in self.logs if log.origin == origin), None)
+
+
+def _identities(document: Mapping[str, Any]) -> Sequence[TrustedIdentity]:
+    identities = [_identity(item) for item in document["signers"] if "identity" in item]
+    if identities and "timestamps" not in document:
+        raise MalformedError(
+            f"expected timestamps beside the identity {identities[0].identity}: its certificates hold for minutes, and "
+            "an authority must say that they did"
+        )
+    return identities
+
+
+def _identity(item: Mapping[str, Any]) -> TrustedIdentity:
+    fulcio = item["fulcio"]
+    return TrustedIdentity(
+        name=item["name"],
+        identity=item["identity"],
+        issuer=item["issuer"],
+        fulcio=TrustedFulcio.from_pem(
+            fulcio["certificates"].encode("utf-8"), [key.encode("utf-8") for key in fulcio["ct_keys"]]
+        ),
+    )
 
 
 def _log(item: Mapping[str, Any]) -> TrustedLog:

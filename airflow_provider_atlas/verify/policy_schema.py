@@ -16,6 +16,27 @@ def _object(properties: JsonObject, *required: str) -> JsonObject:
     }
 
 
+_KEY_SIGNER = _object({"name": {"type": "string"}, "public_key": {"type": "string"}}, "name", "public_key")
+_IDENTITY_SIGNER = _object(
+    {
+        "name": {"type": "string"},
+        "identity": {"type": "string", "minLength": 1},
+        "issuer": {"type": "string", "minLength": 1},
+        "fulcio": _object(
+            {
+                "certificates": {"type": "string"},
+                "ct_keys": {"type": "array", "minItems": 1, "items": {"type": "string"}},
+            },
+            "certificates",
+            "ct_keys",
+        ),
+    },
+    "name",
+    "identity",
+    "issuer",
+    "fulcio",
+)
+
 _REFERENCE = _object(
     {
         "tee": {"enum": ["tdx"]},
@@ -41,7 +62,13 @@ POLICY_SCHEMA: JsonObject = {
             "signers": {
                 "type": "array",
                 "minItems": 1,
-                "items": _object({"name": {"type": "string"}, "public_key": {"type": "string"}}, "name", "public_key"),
+                # One or the other: by "if", so that what is wrong with the one is not told of the other.
+                "items": {
+                    "type": "object",
+                    "if": {"required": ["identity"]},
+                    "then": _IDENTITY_SIGNER,
+                    "else": _KEY_SIGNER,
+                },
             },
             "logs": {
                 "type": "array",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from airflow_provider_atlas.bundle import AttestationBundle, log_entry, vouching_statement
+from airflow_provider_atlas.bundle import AttestationBundle, vouching_statement
 from airflow_provider_atlas.encoding import parse_hex, sha256_hex
 from airflow_provider_atlas.errors import (
     AppraisalError,
@@ -27,6 +27,7 @@ from airflow_provider_atlas.tee.attester import EvidenceVerifier
 from airflow_provider_atlas.tee.binding import is_committed
 from airflow_provider_atlas.tee.evidence import Claims
 from airflow_provider_atlas.verify.policy import Policy
+from airflow_provider_atlas.verify.signers import check_certified
 
 CLOCK_TOLERANCE = timedelta(seconds=60)
 """How far the clock of a worker may be ahead of an authority's."""
@@ -42,7 +43,10 @@ class Judge:
 
 
 def check_signature(bundle: AttestationBundle, judge: Judge) -> None:
-    """1: every envelope is signed by one key, and the policy trusts it."""
+    """1: every envelope is signed by one key, and the policy trusts it, or whom its certificate names."""
+    if bundle.certificate is not None:
+        check_certified(bundle, judge.policy)
+        return
     signer = judge.policy.signer(bundle.public_key)
     if signer is None:
         raise SignatureError(f"expected a signer of the policy; the key {bundle.public_key.sha256} is none")
@@ -127,14 +131,14 @@ def check_appraisal(claims: Claims, judge: Judge) -> None:
 
 def check_inclusion(bundle: AttestationBundle, judge: Judge) -> None:
     """6: each envelope was logged, by a log of the policy."""
-    for role, envelope in bundle.envelopes.items():
+    for role in bundle.envelopes:
         receipt = bundle.receipts.get(role)
         if receipt is None:
             raise MissingError(f"the {role} has no receipt: it is not logged yet")
         log = judge.policy.log(receipt.checkpoint.origin)
         if log is None:
             raise InclusionError(f"expected a log of the policy; {receipt.checkpoint.origin!r} is none")
-        log.check(receipt, log_entry(envelope, bundle.public_key))
+        log.check(receipt, bundle.log_entry(role))
 
 
 def check_logged(bundle: AttestationBundle, link: Link, judge: Judge) -> None:
