@@ -25,7 +25,7 @@ _UTF8_STRING = 0x0C
 
 @dataclass(frozen=True)
 class Certificate:
-    """An X.509 certificate of an ECDSA P-256 key, as Fulcio issues it. ``der`` is its one spelling."""
+    """An X.509 certificate of an ECDSA P-256 key, as Fulcio issues it. ``der`` is its one spelling: no BER is read."""
 
     der: bytes
 
@@ -39,14 +39,11 @@ class Certificate:
             raise MalformedError(f"expected a certificate of at most {MAX_CERTIFICATE_BYTES} bytes")
         certificate = cls(der)
         try:
-            one_spelling = certificate.parsed.public_bytes(Encoding.DER) == der
             _ = certificate.public_key, certificate.identity, certificate.issuer
         except MalformedError:
             raise
         except Exception as error:  # of a stranger's certificates, cryptography says a dozen things
             raise MalformedError("expected a certificate (X.509, DER) of an identity and its issuer") from error
-        if not one_spelling:
-            raise MalformedError("expected the certificate in its one spelling, DER")
         return certificate
 
     @cached_property

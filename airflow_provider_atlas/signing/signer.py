@@ -32,7 +32,7 @@ class CertifiedSigner(Signer, Protocol):
 
 
 @runtime_checkable
-class KeylessSigner(Protocol):
+class KeylessSigner(Signer, Protocol):
     """A Signer that has no key to be known by: it makes one when it needs one, and has it certified."""
 
     def certified(self) -> CertifiedSigner:

@@ -9,13 +9,14 @@ See: RFC 5280 §6 (paths), checked by cryptography; RFC 6962 §3.2 (SCT); Sigsto
 import hashlib
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import verification
-from cryptography.x509.certificate_transparency import LogEntryType, SignatureAlgorithm, SignedCertificateTimestamp
+from cryptography.x509.certificate_transparency import SignedCertificateTimestamp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from airflow_provider_atlas.errors import MalformedError, SignatureError
@@ -92,15 +93,12 @@ class TrustedFulcio:
     def _is_seen(
         self, certificate: x509.Certificate, issuer: x509.Certificate, sct: SignedCertificateTimestamp
     ) -> bool:
-        key = next((key for key in self.ct_keys if bytes.fromhex(key.sha256) == sct.log_id), None)
-        kind = sct.entry_type, sct.signature_algorithm
-        if key is None or kind != (LogEntryType.PRE_CERTIFICATE, SignatureAlgorithm.ECDSA):
-            return False
-        try:
-            key.verify(sct.signature, _logged(certificate, issuer, sct))
-        except SignatureError:
-            return False
-        return True
+        message = _logged(certificate, issuer, sct)
+        for key in self.ct_keys:
+            with suppress(SignatureError):
+                key.verify(sct.signature, message)
+                return True
+        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,8 +56,8 @@ _KIND: JsonObject = {"kind": "hashedrekord", "version": "0.0.2"}
 class SigstoreBundle:
     """An envelope, who signed it, and the receipt of a log whose key has the hash ``log_id`` (32 bytes).
 
-    ``signer`` is the key, or the certificate of it where it has one. ``timestamp`` (TimeStampResp, RFC 3161, DER) is over the
-    signature, and nobody looks into it here. Nothing else has been verified either, unless ``of`` made it.
+    ``signer`` is the key, or the certificate of it where it has one. ``timestamp`` (TimeStampResp, RFC 3161, DER) is
+    over the signature, and nobody looks into it here. Nothing else has been verified either, unless ``of`` made it.
     """
 
     envelope: Envelope

@@ -14,8 +14,8 @@
 
 ``certificateAuthorities`` are spelled as the time-stamp authorities are, ``ctlogs`` as the logs are, with ECDSA P-256
 (``PKIX_ECDSA_P256_SHA_256``) and the SHA-256 of the key for an id. Where they are empty that is no mistake: keys that
-their owners keep need no certificates and stand beside the root, and tools refuse a root without the lists. A policy has no word on how
-long a log's key or an authority holds, so that begins with time itself.
+their owners keep need no certificates and stand beside the root, and tools refuse a root without the lists. A policy
+has no word on how long a log's key or an authority holds, so that begins with time itself.
 
 See: sigstore/protobuf-specs, ``sigstore_trustroot.proto``; rekor-tiles, whose logs have the whole key hash for an id.
 """

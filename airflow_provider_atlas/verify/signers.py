@@ -4,7 +4,6 @@ When that was, nobody asks the signer, nor the verifier's clock: an authority of
 signature (RFC 3161), and a certificate that held at no such moment is none.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from airflow_provider_atlas.bundle import AttestationBundle, Role
@@ -20,6 +19,8 @@ def check_certified(bundle: AttestationBundle, policy: Policy) -> TrustedIdentit
 
     Raises SignatureError when there is none, and MissingError when nobody says when an envelope was signed.
     """
+    if not policy.identities:
+        raise SignatureError("expected a key of the policy, which trusts no certificate of anybody")
     held = [_checked(bundle, role, policy) for role in bundle.envelopes]
     reasons: list[str] = []
     for identity in policy.identities:
@@ -30,7 +31,7 @@ def check_certified(bundle: AttestationBundle, policy: Policy) -> TrustedIdentit
             reasons.append(str(error))
         else:
             return identity
-    raise SignatureError(_told(reasons))
+    raise SignatureError("; ".join(dict.fromkeys(reasons)))
 
 
 def _checked(bundle: AttestationBundle, role: Role, policy: Policy) -> tuple[Certificate, datetime]:
@@ -50,7 +51,3 @@ def _moment(bundle: AttestationBundle, role: Role, policy: Policy) -> datetime:
         return policy.timestamps.moment_of(timestamp, bundle.envelopes[role].signature)
     except InclusionError as error:
         raise SignatureError(f"expected to know when the {role} was signed: {error}") from error
-
-
-def _told(reasons: Sequence[str]) -> str:
-    return "; ".join(dict.fromkeys(reasons)) or "expected a key of the policy, which trusts no certificate of anybody"

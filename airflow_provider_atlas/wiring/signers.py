@@ -4,8 +4,9 @@ from pathlib import Path
 
 from airflow_provider_atlas.errors import ConfigError
 from airflow_provider_atlas.settings import Settings, path_of
+from airflow_provider_atlas.signing.certificate import Certificate
 from airflow_provider_atlas.signing.keys import PublicKey
-from airflow_provider_atlas.signing.signer import Signer
+from airflow_provider_atlas.signing.signer import KeylessSigner, Signer
 
 
 def signer(settings: Settings) -> Signer:
@@ -23,7 +24,12 @@ def is_keyless(settings: Settings) -> bool:
     return settings.signer.startswith("fulcio:")
 
 
-def _keyless_signer(settings: Settings) -> Signer:
+def certificate_of_worker(settings: Settings) -> Certificate:
+    """Return a certificate of this worker, from Fulcio, made now. Raises ConfigError, or SigningError without one."""
+    return _keyless_signer(settings).certified().certificate
+
+
+def _keyless_signer(settings: Settings) -> KeylessSigner:
     from airflow_provider_atlas.signing.backends.fulcio import FulcioSigner
     from airflow_provider_atlas.signing.backends.fulcio_client import FulcioClient, checked_url
     from airflow_provider_atlas.tlog.backends.private_file import read_private

@@ -83,6 +83,11 @@ PARSERS: dict[str, tuple[Callable[[bytes], object], Callable[[object], bytes], b
         HashedRekord.to_bytes,
         HashedRekord(digest=bytes(32), signature=b"s", spki=b"k").to_bytes(),
     ),
+    "leaf of a certificate": (
+        HashedRekord.parse,
+        HashedRekord.to_bytes,
+        HashedRekord(digest=bytes(32), signature=b"s", certificate=b"k").to_bytes(),
+    ),
     "verifier key": (
         lambda data: VerifierKey.parse(data.decode("latin-1")),
         lambda key: str(key).encode("latin-1"),

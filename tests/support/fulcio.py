@@ -1,8 +1,8 @@
 """A Fulcio with its certificate transparency log, and the identity provider whose tokens it takes; on loopback.
 
 What it issues is as Fulcio's: ten minutes, no subject, one identity, the issuer of the token, an embedded SCT. The root
-issues an intermediate, and that the certificates. ``change`` may falsify what is about to be issued, ``log`` what the
-log says of it; both are for attacks.
+issues an intermediate, and that the certificates. ``change`` may falsify what is about to be issued, and ``log``, which
+gives the SCTs of a precertificate, what the log says of it.
 """
 
 import base64
@@ -11,15 +11,13 @@ import struct
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
 
 import jwt
-import yaml
 from asn1crypto import core
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -27,6 +25,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from airflow_provider_atlas.signing.trust import TrustedFulcio
+from airflow_provider_atlas.tlog.timestamp import TrustedAuthority
+from airflow_provider_atlas.verify.identity_policy import IdentityTrust
 from tests.support.time_stamping import Authority, serving
 
 IDENTITY, ISSUER = "https://cluster.example/ns/airflow/sa/worker", "https://oidc.cluster.example"
@@ -62,12 +63,11 @@ class Fulcio:
 
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     change: Callable[[Wanted], Wanted] = lambda wanted: wanted
-    log: Callable[[list[bytes]], list[bytes]] = lambda scts: scts
-    issued: list[x509.Certificate] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         root_key, self._key, self.ct_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
         root = _authority("root", "root", root_key, root_key)
+        self.log: Callable[[bytes], list[bytes]] = lambda body: [self.sct(body)]
         self.chain = [_authority("intermediate", "root", self._key, root_key), root]
 
     @property
@@ -84,14 +84,12 @@ class Fulcio:
         """Issue a certificate: first what the log is shown, then the same with the log's word in it."""
         wanted = self.change(wanted)
         builder = self._builder(wanted)
-        scts = self.log([self.sct(builder.sign(self._key, hashes.SHA256()).tbs_certificate_bytes)])
+        scts = self.log(builder.sign(self._key, hashes.SHA256()).tbs_certificate_bytes)
         if scts:
             sized = b"".join(struct.pack(">H", len(sct)) + sct for sct in scts)
             value = core.OctetString(struct.pack(">H", len(sized)) + sized).dump()
             builder = builder.add_extension(x509.UnrecognizedExtension(SCT_LIST, value), critical=False)
-        certificate = builder.sign(self._key, hashes.SHA256())
-        self.issued.append(certificate)
-        return certificate
+        return builder.sign(self._key, hashes.SHA256())
 
     def sct(self, body: bytes, key: ec.EllipticCurvePrivateKey | None = None) -> bytes:
         """Return the log's signed certificate timestamp (RFC 6962 §3.2) of a precertificate's ``body``."""
@@ -151,22 +149,21 @@ class Keyless:
     authority: Authority
     section: Mapping[str, str]
 
-    def policy(self, document: bytes, *, identity: str = IDENTITY, issuer: str = ISSUER) -> bytes:
-        """Return ``document``, a policy, with whom these certify for its one signer."""
-        policy: dict[str, Any] = yaml.safe_load(document)
-        fulcio = {"certificates": self.fulcio.pem, "ct_keys": [self.fulcio.ct_pem]}
-        policy["signers"] = [{"name": "workers", "identity": identity, "issuer": issuer, "fulcio": fulcio}]
-        ours = {"name": "ours", "certificates": self.authority.pem.decode()}
-        policy["timestamps"] = {"link": "required", "within": 3600, "authorities": [ours]}
-        return yaml.safe_dump(policy).encode()
+    @property
+    def trust(self) -> IdentityTrust:
+        """Whose word a policy takes."""
+        return IdentityTrust(
+            fulcio=TrustedFulcio.from_pem(self.fulcio.pem.encode(), [self.fulcio.ct_pem.encode()]),
+            authority=TrustedAuthority.from_pem("ours", self.authority.pem),
+        )
 
 
 @contextmanager
-def keyless(folder: Path, *, given: str | None = None) -> Iterator[Keyless]:
+def keyless(folder: Path) -> Iterator[Keyless]:
     """Serve what a deployment without keys needs; ``section`` has the settings that name it."""
     fulcio, authority, path = Fulcio(), Authority(), folder / "token"
     path.touch(0o600)
-    path.write_text(token() if given is None else given)
+    path.write_text(token())
     with serving_fulcio(fulcio.answer) as url, serving(lambda query: (200, authority.answer(query))) as tsa:
         section = {"signer": f"fulcio:{url}", "signer_token_file": str(path), "tsa": tsa}
         yield Keyless(fulcio=fulcio, authority=authority, section=section)
