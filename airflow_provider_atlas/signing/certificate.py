@@ -76,10 +76,9 @@ def _utf8_string(der: bytes) -> str:
     """Return the text of a UTF8String (X.690 §8.23), whose length must be spelled as DER does."""
     head = 2 + (der[1] & 0x7F if der[1] & 0x80 else 0)
     text = der[head:]
-    length = bytes([len(text)])
+    length = len(text).to_bytes((len(text).bit_length() + 7) // 8 or 1, "big")
     if len(text) >= 0x80:
-        digits = len(text).to_bytes((len(text).bit_length() + 7) // 8, "big")
-        length = bytes([0x80 | len(digits)]) + digits
+        length = bytes([0x80 | len(length)]) + length
     if der[:head] != bytes([_UTF8_STRING]) + length:
         raise MalformedError("expected the issuer in a certificate to be a UTF8String (DER)")
     return text.decode("utf-8")

@@ -179,6 +179,7 @@ def serving_fulcio(answer: Callable[[bytes], tuple[int, bytes]]) -> Iterator[str
             status, told = answer(body) if self.path == "/api/v2/signingCert" else (404, b"{}")
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
+            self.send_header("Location", f"http://{self.headers['Host']}{self.path}")
             self.send_header("Content-Length", str(len(told)))
             self.end_headers()
             self.wfile.write(told)
