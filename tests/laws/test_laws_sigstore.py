@@ -11,20 +11,41 @@ from airflow_provider_atlas.errors import MalformedError
 from airflow_provider_atlas.sigstore.bundle import SigstoreBundle
 from airflow_provider_atlas.sigstore.trusted_root import TrustedRoot
 from airflow_provider_atlas.tlog.note import VerifierKey
+from airflow_provider_atlas.tlog.timestamp import TrustedAuthority
 from airflow_provider_atlas.tlog.trust import TrustedLog
 from airflow_provider_atlas.wiring import logs
 from tests.support.attested_run import AttestedRun
+from tests.support.fulcio import keyless
+from tests.support.small_run import MemorySigner
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="+", exclude_categories=("C", "Z")), min_size=1)
 KEYS = st.builds(VerifierKey, name=NAMES, public_key=st.binary(min_size=32, max_size=32))
 
+CHAINS = st.lists(st.binary(max_size=9), max_size=3).map(tuple)
+AUTHORITIES = st.builds(TrustedAuthority, name=st.text(max_size=9), certificates=CHAINS)
+CT_KEYS = st.sampled_from([MemorySigner().public_key for _ in range(3)])
+ROOTS = st.builds(
+    TrustedRoot,
+    logs=st.lists(KEYS, max_size=2).map(tuple),
+    authorities=st.lists(AUTHORITIES, max_size=2).map(tuple),
+    fulcios=st.lists(CHAINS, max_size=2).map(tuple),
+    ct_keys=st.lists(CT_KEYS, max_size=2).map(tuple),
+)
 
-@pytest.fixture(scope="module")
-def contents(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
-    run = AttestedRun(tmp_path_factory.mktemp("run")).complete()
+
+@pytest.fixture(scope="module", params=["a key", "a certificate"])
+def contents(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    folder = tmp_path_factory.mktemp("run")
+    if request.param == "a certificate":
+        with keyless(folder) as services:
+            run = AttestedRun(folder / "run", trust=services.trust, **services.section).complete()
+    else:
+        run = AttestedRun(folder).complete()
     log = TrustedLog(origin=run.settings.log_origin, key=logs.log_verifier_key(run.settings))
     return [
-        SigstoreBundle.of(envelope, bundle.public_key, bundle.receipts[role], log).to_bytes()
+        SigstoreBundle.of(
+            envelope, bundle.certificate_of(role) or bundle.public_key, bundle.receipts[role], log
+        ).to_bytes()
         for _, bundle in run.records.values()
         for role, envelope in bundle.envelopes.items()
     ]
@@ -80,18 +101,15 @@ def test_no_bytes_do_more_than_be_malformed(content: bytes) -> None:
             parse(content)
 
 
-@given(logs=st.lists(KEYS, max_size=3))
-def test_a_trusted_root_parses_to_itself(logs: list[VerifierKey]) -> None:
-    root = TrustedRoot(logs=tuple(logs))
+@given(root=ROOTS)
+def test_a_trusted_root_parses_to_itself(root: TrustedRoot) -> None:
     assert TrustedRoot.parse(root.to_bytes()) == root
 
 
 @settings(max_examples=200)
-@given(data=st.data(), logs=st.lists(KEYS, min_size=1, max_size=2))
-def test_a_trusted_root_with_a_changed_byte_is_malformed_or_another(
-    data: st.DataObject, logs: list[VerifierKey]
-) -> None:
-    content = TrustedRoot(logs=tuple(logs)).to_bytes()
+@given(data=st.data(), root=ROOTS)
+def test_a_trusted_root_with_a_changed_byte_is_malformed_or_another(data: st.DataObject, root: TrustedRoot) -> None:
+    content = root.to_bytes()
     place, byte = data.draw(st.integers(0, len(content) - 1)), data.draw(st.integers(0, 255))
     changed = content[:place] + bytes([byte]) + content[place + 1 :]
     try:
