@@ -5,15 +5,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PROJECT := '.[demo,dev,postgres,s3]'
+PINNED := '.[demo,dev,fuzz,postgres,s3]'
 PYTHONS := python3.11 python3 python3.12 python3.13
 CORES := 2
 ARGS :=
+SECONDS := 60
+TARGETS :=
 
 # One worker runs all tests of a file: what a file's fixtures build (a database, a log) is built once.
 PYTEST := $(BIN)/pytest --numprocesses $(CORES) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check test-services test-interop test-cluster bench constraints clean
+.PHONY: help demo test fuzz lint check test-services test-interop test-cluster bench constraints clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -33,6 +36,11 @@ test-interop: $(STAMP)  ## what third-party programs say of our records; takes A
 test-cluster: $(STAMP)  ## real Airflow schedulers running real DAGs; takes ARGS
 	$(BIN)/pytest -m cluster $(ARGS)
 
+fuzz: $(STAMP)  ## fuzz each parser of strangers' bytes for SECONDS (60), guided by coverage; TARGETS names some
+	$(BIN)/pip install --quiet -c constraints.txt atheris
+	@set -e; for target in $(or $(TARGETS),$$($(BIN)/python -m tests.fuzzing.fuzz --list)); do echo "== $$target"; \
+	  $(BIN)/python -m tests.fuzzing.fuzz $$target --seconds $(SECONDS); done
+
 lint: $(STAMP)  ## formatting, style, types, layers, docstrings, dead code, spelling
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -49,7 +57,7 @@ bench: $(STAMP)  ## each program in benchmarks, with its own defaults
 
 constraints: $(BIN)/pip  ## resolve the dependencies anew, and pin what was found in constraints.txt
 	@echo 'Resolving (about a minute) ...'
-	@$(BIN)/pip install --quiet --dry-run --ignore-installed --report $(VENV)/resolved.json $(PROJECT)
+	@$(BIN)/pip install --quiet --dry-run --ignore-installed --report $(VENV)/resolved.json $(PINNED)
 	@$(BIN)/python -c 'import json, re; \
 	  found = [item["metadata"] for item in json.load(open("$(VENV)/resolved.json"))["install"] if not item["is_direct"]]; \
 	  print(*sorted(re.sub("[-_.]+", "-", each["name"]).lower() + "==" + each["version"] for each in found), sep="\n")' \

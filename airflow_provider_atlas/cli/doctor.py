@@ -87,7 +87,7 @@ def _attester(settings: Settings) -> str:
 
 def _log(settings: Settings) -> str:
     if not settings.log.startswith("posix:"):
-        return _at(settings, settings.log.removeprefix("rekor-v2:"))
+        return _at(settings, settings.log.removeprefix("rekor-v2:").removeprefix("rekor-v1:"))
     path = path_of(settings.log, "posix", "log")
     if not Path(path).exists():
         return f"{path} {_LATER}{_writable(path)}"

@@ -12,6 +12,7 @@ from airflow_provider_atlas.errors import ConfigError, MalformedError
 from airflow_provider_atlas.signing.trust import TrustedFulcio, TrustedIdentity
 from airflow_provider_atlas.tlog.note import VerifierKey
 from airflow_provider_atlas.tlog.timestamp import TrustedAuthority
+from airflow_provider_atlas.tlog.trust import TrustedLog
 from airflow_provider_atlas.verify.identity_policy import IdentityTrust, trusting_identity
 from airflow_provider_atlas.verify.policy import Policy, starting_policy
 from airflow_provider_atlas.wiring import runs
@@ -95,7 +96,9 @@ def _starting(options: Namespace) -> bytes:
     except MalformedError as error:
         raise ConfigError(f"cannot use --log-key: {error}") from error
     signers = {Path(path).stem: public_key(path) for path in options.key}
-    policy = starting_policy(name=options.name, signers=signers, logs={key.name: key for key in logs})
+    policy = starting_policy(
+        name=options.name, signers=signers, logs=[TrustedLog(origin=key.name, key=key) for key in logs]
+    )
     return _trusting(policy, options, trust) if named else policy
 
 

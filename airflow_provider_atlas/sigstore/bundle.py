@@ -14,9 +14,10 @@ r"""A Sigstore bundle: one logged envelope, with all that Sigstore's own tools n
      "dsseEnvelope": {"payload": "…", "payloadType": "application/vnd.in-toto+json", "signatures": […]}}
 
 The last member of the material is there where an authority stamped the envelope's signature. Of a signer that has a
-certificate, ``"certificate": {"rawBytes": "<base64>"}`` stands in the place of ``publicKey``.
+certificate, ``"certificate": {"rawBytes": "<base64>"}`` stands in the place of ``publicKey``. An entry of Rekor v1 has
+version 0.0.1, and its promise as ``inclusionPromise`` and ``integratedTime``.
 
-Nothing is logged again for it: our leaf is Rekor v2's, and a receipt is its inclusion proof in another spelling.
+Nothing is logged again for it: the leaf is Rekor's, and a receipt is its inclusion proof in another spelling.
 
 See: sigstore/protobuf-specs, ``sigstore_bundle.proto`` and ``sigstore_rekor.proto`` in protobuf's JSON, where 64-bit
 integers are strings. Of the many spellings that JSON allows, ours is canonical (RFC 8785).
@@ -40,24 +41,25 @@ from airflow_provider_atlas.errors import MalformedError
 from airflow_provider_atlas.signing.certificate import Certificate
 from airflow_provider_atlas.signing.dsse import Envelope
 from airflow_provider_atlas.signing.keys import PublicKey
+from airflow_provider_atlas.tlog import rekor_v1
 from airflow_provider_atlas.tlog.hashedrekord import HashedRekord
 from airflow_provider_atlas.tlog.note import SignedNote
 from airflow_provider_atlas.tlog.receipt import Receipt
-from airflow_provider_atlas.tlog.trust import TrustedLog
+from airflow_provider_atlas.tlog.trust import Entries, TrustedLog, leaf_of
 
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 """The media type of the bundles that are written here."""
 
 _STAMPED = "timestampVerificationData"
-_KIND: JsonObject = {"kind": "hashedrekord", "version": "0.0.2"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigstoreBundle:
     """An envelope, who signed it, and the receipt of a log whose key has the hash ``log_id`` (32 bytes).
 
-    ``signer`` is the key, or the certificate of it where it has one. ``timestamp`` (TimeStampResp, RFC 3161, DER) is
-    over the signature, and nobody looks into it here. Nothing else has been verified either, unless ``of`` made it.
+    ``signer`` is the key, or the certificate of it where it has one; ``entries`` is the kind of leaf that the log has.
+    ``timestamp`` (TimeStampResp, RFC 3161, DER) is over the signature, and nobody looks into it here. Nothing else has
+    been verified either, unless ``of`` made it.
     """
 
     envelope: Envelope
@@ -65,6 +67,7 @@ class SigstoreBundle:
     receipt: Receipt
     log_id: bytes
     timestamp: bytes | None = None
+    entries: Entries = "hashedrekord 0.0.2"
 
     @classmethod
     def of(
@@ -76,8 +79,9 @@ class SigstoreBundle:
         """
         envelope.verify(_key_of(signer), envelope.payload_type)
         log.check(receipt, log_entry(envelope, signer))
-        # A Sigstore bundle has no place for what an extra says, which nothing signs.
-        return cls(envelope=envelope, signer=signer, receipt=replace(receipt, extra=b""), log_id=log.key.key_hash)
+        # Of what an extra says a Sigstore bundle has a place for the promise of Rekor v1 alone.
+        receipt = receipt if log.entries == "hashedrekord 0.0.1" else replace(receipt, extra=b"")
+        return cls(envelope=envelope, signer=signer, receipt=receipt, log_id=log.key.key_hash, entries=log.entries)
 
     @classmethod
     def parse(cls, content: bytes) -> "SigstoreBundle":
@@ -93,10 +97,13 @@ class SigstoreBundle:
         if len(entries) != 1:
             raise MalformedError("expected a Sigstore bundle with one log entry")
         entry = Fields(entries[0], "the log entry")
+        version, body = entry.fields("kindVersion").one_of("version", "0.0.1", "0.0.2"), entry.text("canonicalizedBody")
+        parse_leaf = HashedRekord.parse if version == "0.0.2" else rekor_v1.parse_leaf
         bundle = cls(
             envelope=Envelope.parse(fields.object("dsseEnvelope")),
-            signer=_signer_in(HashedRekord.parse(b64decode(entry.text("canonicalizedBody")))),
-            receipt=_parse_proof(entry.fields("inclusionProof")),
+            signer=_signer_in(parse_leaf(b64decode(body))),
+            receipt=replace(_parse_proof(entry.fields("inclusionProof")), extra=_parse_promise(entries[0])),
+            entries="hashedrekord 0.0.2" if version == "0.0.2" else "hashedrekord 0.0.1",
             log_id=b64decode(entry.fields("logId").text("keyId")),
             timestamp=_parse_timestamp(material[_STAMPED]) if _STAMPED in material else None,
         )
@@ -105,12 +112,14 @@ class SigstoreBundle:
 
     def to_bytes(self) -> bytes:
         """Return the bundle in canonical JSON."""
+        kind, _, version = self.entries.partition(" ")
         entry: JsonObject = {
             "logIndex": str(self.receipt.index),
             "logId": {"keyId": b64encode(self.log_id)},
-            "kindVersion": _KIND,
+            "kindVersion": {"kind": kind, "version": version},
             "inclusionProof": _proof(self.receipt),
-            "canonicalizedBody": b64encode(log_entry(self.envelope, self.signer)),
+            "canonicalizedBody": b64encode(leaf_of(log_entry(self.envelope, self.signer), self.entries)),
+            **(_promise(self.receipt.extra) if self.receipt.extra else {}),
         }
         material: dict[str, Json] = {**_named(self.signer), "tlogEntries": [entry]}
         if self.timestamp is not None:
@@ -161,6 +170,28 @@ def _proof(receipt: Receipt) -> JsonObject:
         "hashes": list(map(b64encode, receipt.hashes)),
         "checkpoint": {"envelope": receipt.note.to_bytes().decode("utf-8")},
     }
+
+
+def _promise(extra: bytes) -> JsonObject:
+    promise = rekor_v1.Promise.parse(extra)
+    return {
+        "logIndex": str(promise.index),  # across the log's trees; that of the proof is within one
+        "integratedTime": str(promise.time),
+        "inclusionPromise": {"signedEntryTimestamp": b64encode(promise.signature)},
+    }
+
+
+def _parse_promise(entry: Json) -> bytes:
+    """Return the promise of ``entry`` as a receipt holds it, or nothing where there is none."""
+    fields = Fields(entry, "the log entry")
+    if not isinstance(entry, dict) or "inclusionPromise" not in entry:
+        return b""
+    promise = rekor_v1.Promise(
+        index=parse_decimal(fields.text("logIndex")),
+        time=parse_decimal(fields.text("integratedTime")),
+        signature=b64decode(fields.fields("inclusionPromise").text("signedEntryTimestamp")),
+    )
+    return promise.to_bytes()
 
 
 def _parse_proof(proof: Fields) -> Receipt:

@@ -17,7 +17,9 @@
 their owners keep need no certificates and stand beside the root, and tools refuse a root without the lists. A policy
 has no word on how long a log's key or an authority holds, so that begins with time itself.
 
-See: sigstore/protobuf-specs, ``sigstore_trustroot.proto``; rekor-tiles, whose logs have the whole key hash for an id.
+A log that signs with ECDSA has ``PKIX_ECDSA_P256_SHA_256`` for its ``keyDetails``.
+
+See: sigstore/protobuf-specs, ``sigstore_trustroot.proto``; Rekor, whose logs have the whole key hash for an id.
 """
 
 from collections.abc import Sequence
@@ -26,7 +28,7 @@ from dataclasses import dataclass
 from airflow_provider_atlas.encoding import Fields, Json, JsonObject, b64decode, b64encode, canonical_json, parse_json
 from airflow_provider_atlas.errors import MalformedError
 from airflow_provider_atlas.signing.keys import PublicKey
-from airflow_provider_atlas.tlog.note import VerifierKey, check_name
+from airflow_provider_atlas.tlog.note import ECDSA, ED25519, VerifierKey, check_name
 from airflow_provider_atlas.tlog.timestamp import TrustedAuthority
 
 MEDIA_TYPE = "application/vnd.dev.sigstore.trustedroot+json;version=0.1"
@@ -84,13 +86,14 @@ class TrustedRoot:
 
 def _log(key: VerifierKey) -> JsonObject:
     log_id = {"keyId": b64encode(key.key_hash)}
+    ecdsa = key.kind == ECDSA  # whose public key is a SubjectPublicKeyInfo already
     return {
         # sigstore-js takes a checkpoint's signature for this log's only if the signer's name is part of this URL.
         "baseUrl": _SCHEME + key.name,
         "hashAlgorithm": "SHA2_256",
         "publicKey": {
-            "rawBytes": b64encode(_SPKI_HEAD + key.public_key),
-            "keyDetails": "PKIX_ED25519",
+            "rawBytes": b64encode(key.public_key if ecdsa else _SPKI_HEAD + key.public_key),
+            "keyDetails": "PKIX_ECDSA_P256_SHA_256" if ecdsa else "PKIX_ED25519",
             "validFor": _FOR_EVER,
         },
         "logId": log_id,
@@ -102,10 +105,11 @@ def _parse_log(value: Json) -> VerifierKey:
     log = Fields(value, "the log of a trusted root")
     name = log.text("baseUrl").removeprefix(_SCHEME)
     check_name(name)
-    public_key = b64decode(log.fields("publicKey").text("rawBytes")).removeprefix(_SPKI_HEAD)
-    if len(public_key) != 32:
-        raise MalformedError("expected the log of a trusted root to have an Ed25519 key (SubjectPublicKeyInfo, DER)")
-    return VerifierKey(name=name, public_key=public_key)
+    public_key = b64decode(log.fields("publicKey").text("rawBytes"))
+    kind = ED25519 if public_key.startswith(_SPKI_HEAD) else ECDSA
+    key = VerifierKey(name=name, public_key=public_key.removeprefix(_SPKI_HEAD), kind=kind)
+    key.check()
+    return key
 
 
 def _ct_log(key: PublicKey) -> JsonObject:

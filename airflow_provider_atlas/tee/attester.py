@@ -1,4 +1,4 @@
-"""The seams to a trusted execution environment: one asks it for evidence, the other judges what it gave."""
+"""The seams to a trusted execution environment: asked for evidence, vouched for, and judged."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -14,6 +14,17 @@ class Attester(Protocol):
         """Return evidence that commits to ``report_data``, 64 bytes.
 
         Raises AttesterError when the TEE gives none.
+        """
+        ...
+
+
+class Endorser(Protocol):
+    """Fetches what vouches for a platform (RATS: Endorser), so that evidence can be judged offline, and for ever."""
+
+    def endorse(self, evidence: Evidence) -> Evidence:
+        """Return ``evidence`` with the endorsements that its verifier asks for.
+
+        Raises AttesterError when the vendor's service is away and nothing that is still valid was kept.
         """
         ...
 

@@ -8,8 +8,8 @@
 
     — example.com/behind-the-sofa Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE…
 
-See: https://c2sp.org/signed-note (v1.0.0). Of its signature types, Ed25519 (0x01) is verified here; keys of cosigners
-(0x04, 0x06) are named here, and ``tlog.cosignature`` verifies what they sign.
+See: https://c2sp.org/signed-note (v1.0.0). Of its signature types, Ed25519 (0x01) and ECDSA (0x02) are verified here;
+keys of cosigners (0x04, 0x06) are named here, and ``tlog.cosignature`` verifies what they sign.
 """
 
 import hashlib
@@ -17,8 +17,11 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from airflow_provider_atlas.encoding import b64decode, b64encode, parse_hex
 from airflow_provider_atlas.errors import MalformedError, SignatureError
@@ -32,13 +35,20 @@ MAX_SIGNATURES = 100
 ED25519 = 0x01
 """The signature type of an Ed25519 signature over the text of the note."""
 
+ECDSA = 0x02
+"""The signature type of an ECDSA signature (P-256, SHA-256, DER) over the text of the note: so do some others' logs."""
+
+LOG_KINDS = (ED25519, ECDSA)
+"""The signature types that a log may sign its checkpoints with. Our own sign with the first alone."""
+
 COSIGNATURE_ED25519 = 0x04
 """The signature type of a timestamped Ed25519 cosignature (tlog-cosignature)."""
 
 COSIGNATURE_MLDSA44 = 0x06
 """The signature type of a timestamped ML-DSA-44 cosignature (tlog-cosignature)."""
 
-_KEY_BYTES = {ED25519: 32, COSIGNATURE_ED25519: 32, COSIGNATURE_MLDSA44: 1312}
+_KEY_BYTES = {ED25519: 32, ECDSA: 91, COSIGNATURE_ED25519: 32, COSIGNATURE_MLDSA44: 1312}
+_P256_HEAD = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")  # of a SubjectPublicKeyInfo
 _MAX_VKEY_CHARACTERS = 4096
 _SEPARATOR = b"\n\n"
 _DASH = "\N{EM DASH} "
@@ -50,7 +60,8 @@ _NAME = re.compile(r"[^\s+\x00-\x1f]+")
 class VerifierKey:
     """A public key and its name: who may sign a note, or cosign a checkpoint.
 
-    ``kind`` is the signature type. ``public_key`` has 32 bytes (Ed25519), or 1312 (ML-DSA-44).
+    ``kind`` is the signature type. ``public_key`` has 32 bytes (Ed25519), or 1312 (ML-DSA-44); of ECDSA it is the
+    SubjectPublicKeyInfo of a P-256 key, in DER.
     """
 
     name: str
@@ -64,10 +75,10 @@ class VerifierKey:
         return cls(name=name, public_key=key.public_key().public_bytes_raw())
 
     @classmethod
-    def parse(cls, text: str, *, kinds: Collection[int] = (ED25519,)) -> "VerifierKey":
+    def parse(cls, text: str, *, kinds: Collection[int] = LOG_KINDS) -> "VerifierKey":
         """Return the key that ``text`` spells: ``name+keyid+base64``, a "vkey".
 
-        ``kinds`` are the signature types that may stand here: by default that of a key that signs notes, and no
+        ``kinds`` are the signature types that may stand here: by default those of a key that signs notes, and no
         cosigner's. Raises MalformedError for any other spelling or type, and for a key id that is not the key's.
         """
         if len(text) > _MAX_VKEY_CHARACTERS or text.count("+") < 2:
@@ -79,6 +90,7 @@ class VerifierKey:
             expected = " or ".join(f"0x{kind:02x} ({_KEY_BYTES[kind]} bytes)" for kind in kinds)
             raise MalformedError(f"expected a verifier key of type {expected}")
         key = cls(name=name, public_key=blob[1:], kind=blob[0])
+        key.check()
         if parse_hex(key_id, 4) != key.key_id:
             raise MalformedError("expected the key id of a verifier key to be that of its name and key")
         return key
@@ -93,20 +105,51 @@ class VerifierKey:
 
     @property
     def key_hash(self) -> bytes:
-        """The 32 bytes that the key id is cut from; Rekor v2 calls them the log id."""
+        """The 32 bytes that the key id is cut from; Rekor calls them the log id.
+
+        Of an ECDSA key they are the SHA-256 of the key alone: its type is older than signed-note's rule.
+        """
+        if self.kind == ECDSA:
+            return hashlib.sha256(self.public_key).digest()
         return hashlib.sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public_key).digest()
+
+    def check(self) -> None:
+        """Raise MalformedError unless the public key has the length, or of ECDSA the spelling, of its type."""
+        if len(self.public_key) != _KEY_BYTES.get(self.kind):
+            raise MalformedError(f"expected a public key of {_KEY_BYTES.get(self.kind)} bytes")
+        if self.kind == ECDSA:
+            self._p256()
 
     def verify(self, signature: bytes, text: str) -> None:
         """Check ``signature`` of the note text ``text``. Raises SignatureError when it is not this key's.
 
         A cosigner's key signs no note text, so it verifies none (``tlog.cosignature``).
         """
-        if self.kind != ED25519:
+        self.verify_bytes(signature, text.encode())
+
+    def verify_bytes(self, signature: bytes, message: bytes) -> None:
+        """Check ``signature`` of ``message``, be it a note's text or not: Rekor v1 signs promises with the same key.
+
+        Raises SignatureError as ``verify`` does.
+        """
+        if self.kind not in LOG_KINDS:
             raise SignatureError("expected the key of a log, which signs the text of a note; a cosigner's does not")
         try:
-            Ed25519PublicKey.from_public_bytes(self.public_key).verify(signature, text.encode())
-        except (InvalidSignature, ValueError) as error:
+            if self.kind == ECDSA:
+                self._p256().verify(signature, message, ec.ECDSA(hashes.SHA256()))
+            else:
+                Ed25519PublicKey.from_public_bytes(self.public_key).verify(signature, message)
+        except (InvalidSignature, MalformedError, ValueError) as error:
             raise SignatureError(f"expected a signature by {self.name}+{self.key_id.hex()}") from error
+
+    def _p256(self) -> ec.EllipticCurvePublicKey:
+        try:
+            key = load_der_public_key(self.public_key)
+        except (ValueError, UnsupportedAlgorithm) as error:
+            raise MalformedError("expected a public key of ECDSA P-256 in its one spelling") from error
+        if not self.public_key.startswith(_P256_HEAD) or not isinstance(key, ec.EllipticCurvePublicKey):
+            raise MalformedError("expected a public key of ECDSA P-256 in its one spelling")
+        return key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from airflow_provider_atlas.encoding import b64decode, b64encode, parse_decimal
-from airflow_provider_atlas.errors import ConsistencyError, MalformedError, SignatureError
+from airflow_provider_atlas.errors import ConsistencyError, LogError, MalformedError, SignatureError
 from airflow_provider_atlas.tlog import merkle
 from airflow_provider_atlas.tlog.checkpoint import MAX_SIZE, Checkpoint, verify_checkpoint
 from airflow_provider_atlas.tlog.note import MAX_SIGNATURES, NoteSignature, SignedNote, VerifierKey
@@ -37,8 +37,14 @@ Proof = Callable[[int], Sequence[bytes]]
 Cosign = Callable[[SignedNote, SignedNote | None, Proof], SignedNote]
 """``cosign(note, before, proof)``: a log's checkpoint, with the cosignatures that it is to be published with.
 
-``before`` is what the log published before it, if anything. Raises LogError when it must not be published without more.
+``before`` is what the log published before it, if anything. Raises LogError when it must not be published without more,
+and OvertakenError when that may be because another writer was faster.
 """
+
+
+class OvertakenError(LogError):
+    """A witness has cosigned more than it was asked for: another writer is ahead, or the log was rolled back."""
+
 
 _MAX_HASHES = 63
 _MAX_HEAD_BYTES = len("old 9223372036854775807\n") + 45 * _MAX_HASHES + 1

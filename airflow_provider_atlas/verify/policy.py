@@ -61,11 +61,13 @@ from airflow_provider_atlas.tee.appraisal import ReferenceValues
 from airflow_provider_atlas.tlog.note import VerifierKey
 from airflow_provider_atlas.tlog.policy import WitnessPolicy
 from airflow_provider_atlas.tlog.timestamp import TrustedAuthority
-from airflow_provider_atlas.tlog.trust import TrustedLog
+from airflow_provider_atlas.tlog.trust import Entries, TrustedLog
 from airflow_provider_atlas.verify.policy_schema import POLICY_SCHEMA
 
 MAX_POLICY_SIZE = 1 << 20
 """The largest policy that is read, in bytes."""
+
+_ENTRIES: Entries = "hashedrekord 0.0.2"
 
 ArtifactDemand = Literal["required", "present", "ignored"]
 """Artifacts must all be there and the same; those that are there must be the same; nobody looks."""
@@ -210,14 +212,22 @@ def _identity(item: Mapping[str, Any]) -> TrustedIdentity:
 
 def _log(item: Mapping[str, Any]) -> TrustedLog:
     key = VerifierKey.parse(item["key"])
+    entries = item.get("entries", _ENTRIES)
     if "witnesses" not in item:
-        return TrustedLog(origin=item["origin"], key=key)
+        return TrustedLog(origin=item["origin"], key=key, entries=entries)
     witnesses = WitnessPolicy.parse(item["witnesses"].encode("utf-8"))
     if witnesses.logs and key not in [log.key for log in witnesses.logs]:
         raise MalformedError(f"expected the log lines among the witnesses of {item['origin']} to name its key")
     if any(witness.key.public_key == key.public_key for witness in witnesses.witnesses):
         raise MalformedError(f"expected no witness of {item['origin']} to have the log's own key")
-    return TrustedLog(origin=item["origin"], key=key, witnesses=witnesses)
+    return TrustedLog(origin=item["origin"], key=key, witnesses=witnesses, entries=entries)
+
+
+def _item_of(log: TrustedLog) -> Mapping[str, str]:
+    item = {"origin": log.origin, "key": str(log.key)}
+    if log.entries != _ENTRIES:
+        item["entries"] = log.entries
+    return {**item, "witnesses": log.witnesses.to_text()} if log.witnesses else item
 
 
 def _accepted(item: Mapping[str, Any]) -> AcceptedTee:
@@ -284,24 +294,22 @@ def starting_policy(
     *,
     name: str,
     signers: Mapping[str, PublicKey],
-    logs: Mapping[str, VerifierKey],
-    witnesses: WitnessPolicy | None = None,
+    logs: Sequence[TrustedLog],
     tee: Mapping[str, Any] | None = None,
     start: Literal["required", "optional"] = "optional",
 ) -> bytes:
-    """Return a policy that trusts ``signers`` and ``logs`` (by origin), as YAML for people to go on from.
+    """Return a policy that trusts ``signers`` and ``logs``, as YAML for people to go on from.
 
-    ``witnesses`` must have cosigned each of the logs. ``tee`` is one entry of ``tee.accept``; without it no evidence is
+    ``tee`` is one entry of ``tee.accept``; without it no evidence is
     asked for.
     """
     import yaml
 
-    witnessed = {"witnesses": witnesses.to_text()} if witnesses else {}
     document: dict[str, Any] = {
         "version": 1,
         "name": name,
         "signers": [{"name": who, "public_key": key.pem} for who, key in signers.items()],
-        "logs": [{"origin": origin, "key": str(key), **witnessed} for origin, key in logs.items()],
+        "logs": list(map(_item_of, logs)),
         **({"tee": {"evidence": "required", "accept": [dict(tee)]}} if tee else {}),
         "records": {"manifest": "required", "start": start},
         "artifacts": "present",

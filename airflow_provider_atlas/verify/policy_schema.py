@@ -74,7 +74,12 @@ POLICY_SCHEMA: JsonObject = {
                 "type": "array",
                 "minItems": 1,
                 "items": _object(
-                    {"origin": {"type": "string"}, "key": {"type": "string"}, "witnesses": {"type": "string"}},
+                    {
+                        "origin": {"type": "string"},
+                        "key": {"type": "string"},
+                        "entries": {"enum": ["hashedrekord 0.0.2", "hashedrekord 0.0.1"]},
+                        "witnesses": {"type": "string"},
+                    },
                     "origin",
                     "key",
                 ),

@@ -13,8 +13,10 @@ from airflow_provider_atlas.tlog.monitor import Alarm, Watch
 from airflow_provider_atlas.tlog.note import VerifierKey
 from airflow_provider_atlas.tlog.policy import MAX_POLICY_BYTES, WitnessPolicy
 from airflow_provider_atlas.tlog.receipt import Receipt
-from airflow_provider_atlas.tlog.trust import TrustedLog
+from airflow_provider_atlas.tlog.trust import Entries, TrustedLog
 from airflow_provider_atlas.tlog.witness import Cosign
+
+_REMOTE: Mapping[str, Entries] = {"rekor-v2:": "hashedrekord 0.0.2", "rekor-v1:": "hashedrekord 0.0.1"}
 
 Progress = Callable[[int, int], None]
 """``progress(done, all)`` is called as work goes on."""
@@ -74,17 +76,40 @@ def read_witness_policy(path: str) -> WitnessPolicy:
 
 
 def _is_remote(settings: Settings) -> bool:
-    return settings.log.startswith("rekor-v2:")
+    return settings.log.startswith(tuple(_REMOTE))
 
 
 def _remote_log(settings: Settings) -> TransparencyLog:
-    from airflow_provider_atlas.tlog.backends.rekor_http import Bearer, LogHttp
-    from airflow_provider_atlas.tlog.backends.rekor_v2 import RekorV2Log, checked_url
+    from airflow_provider_atlas.tlog.backends.rekor_http import Bearer, LogHttp, checked_url
+    from airflow_provider_atlas.tlog.backends.rekor_v1 import RekorV1Log
+    from airflow_provider_atlas.tlog.backends.rekor_v2 import RekorV2Log
 
-    url = checked_url(settings.log.removeprefix("rekor-v2:"), allow_public=settings.allow_public_log)
+    scheme, _, rest = settings.log.partition(":")
+    url = checked_url(rest, allow_public=settings.allow_public_log)
     token = Path(settings.log_token_file) if settings.log_token_file else None
-    trusted = TrustedLog(origin=settings.log_origin, key=log_verifier_key(settings))
-    return RekorV2Log(LogHttp(url, Bearer(token)), trusted)
+    http, trusted, seen = LogHttp(url, Bearer(token)), trusted_log(settings), Path(settings.home) / "seen"
+    if scheme == "rekor-v2":
+        return RekorV2Log(http, trusted, seen=seen)
+    try:
+        return RekorV1Log(http, trusted, seen=seen)
+    except MalformedError as error:
+        raise ConfigError(
+            "[atlas] log_origin must be the first line of the log's checkpoints, host - tree id: ask who keeps it"
+        ) from error
+
+
+def trusted_log(settings: Settings) -> TrustedLog:
+    """Return the log of ``settings`` as who verifies its receipts trusts it. Raises as ``log_verifier_key`` does.
+
+    With ``log_witnesses`` its checkpoints need their quorum, unless ``log_witness_failure`` is ``open``.
+    """
+    asked = settings.log_witnesses and settings.log_witness_failure == "closed"
+    return TrustedLog(
+        origin=settings.log_origin,
+        key=log_verifier_key(settings),
+        witnesses=read_witness_policy(settings.log_witnesses) if asked else None,
+        entries=_REMOTE.get(settings.log.partition(":")[0] + ":", "hashedrekord 0.0.2"),
+    )
 
 
 def log_service(
@@ -113,19 +138,17 @@ def _shared_log(settings: Settings) -> TransparencyLog:
 
     if settings.log_key:
         raise ConfigError("[atlas] log_key is for a log that others keep; a log that hosts share has log_signer")
-    if settings.log_witnesses:
-        raise ConfigError("[atlas] log_witnesses is for a posix log; a log that hosts share asks no witnesses")
     if "log_signer" in settings.made_keys:
         raise ConfigError("[atlas] log_signer must name the log's key, which all hosts that share the log have")
-    key, seen = _log_key(settings), Path(settings.home) / "seen"
+    key, seen, cosign = _log_key(settings), Path(settings.home) / "seen", _witnesses(settings)
     with extras_installed():
         if settings.log.startswith("s3://"):
             from airflow_provider_atlas.tlog.backends.object_store import ObjectStoreLog
 
-            return ObjectStoreLog(settings.log, settings.log_origin, key, seen=seen)
+            return ObjectStoreLog(settings.log, settings.log_origin, key, seen=seen, cosign=cosign)
         from airflow_provider_atlas.tlog.backends.postgres import PostgresLog
 
-        return PostgresLog(settings.log, settings.log_origin, key, seen=seen)
+        return PostgresLog(settings.log, settings.log_origin, key, seen=seen, cosign=cosign)
 
 
 def _log_key(settings: Settings) -> Any:  # noqa: ANN401 - the key's type is the backend's own business

@@ -6,7 +6,6 @@ from airflow_provider_atlas.artifacts.archive import Archive, RunFolder, run_pat
 from airflow_provider_atlas.errors import ConfigError
 from airflow_provider_atlas.settings import Settings
 from airflow_provider_atlas.signing.trust import TrustedIdentity
-from airflow_provider_atlas.tlog.policy import WitnessPolicy
 from airflow_provider_atlas.verify.identity_policy import IdentityTrust, trusting_identity
 from airflow_provider_atlas.verify.policy import Policy, starting_policy
 from airflow_provider_atlas.verify.record_checks import Judge
@@ -48,8 +47,7 @@ def policy_for(settings: Settings, *, name: str, trust: IdentityTrust | None = N
     policy = starting_policy(
         name=name,
         signers={} if keyless else {settings.deployment: signers.signer(settings).public_key},
-        logs={settings.log_origin: logs.log_verifier_key(settings)},
-        witnesses=_demanded_witnesses(settings),
+        logs=[logs.trusted_log(settings)],
         tee=tees.reference_of(tees.attester(settings)),
         start="required" if settings.mode == "enforce" else "optional",
     )
@@ -65,9 +63,3 @@ def _trusting_worker(policy: bytes, settings: Settings, trust: IdentityTrust | N
     own = signers.certificate_of_worker(settings)
     worker = TrustedIdentity(name=settings.deployment, identity=own.identity, issuer=own.issuer, fulcio=trust.fulcio)
     return trusting_identity(policy, worker, trust.authority)
-
-
-def _demanded_witnesses(settings: Settings) -> WitnessPolicy | None:
-    if not settings.log_witnesses or settings.log_witness_failure == "open":
-        return None
-    return logs.read_witness_policy(settings.log_witnesses)

@@ -7,6 +7,7 @@ from typing import Any
 from airflow_provider_atlas.errors import ConfigError
 from airflow_provider_atlas.settings import Settings, path_of
 from airflow_provider_atlas.tee.attester import Attester, EvidenceVerifier
+from airflow_provider_atlas.wiring.endorsers import endorsed
 
 
 def attester(settings: Settings) -> Attester | None:
@@ -18,7 +19,8 @@ def attester(settings: Settings) -> Attester | None:
         raise ConfigError(f"[atlas] attester is {settings.attester!r}; expected none: or simulated:/an/absolute/path")
     from airflow_provider_atlas.tee.backends.simulated import SimulatedAttester
 
-    return SimulatedAttester(Path(path_of(settings.attester, "simulated", "attester")))
+    simulated = SimulatedAttester(Path(path_of(settings.attester, "simulated", "attester")))
+    return endorsed(simulated, settings)
 
 
 def evidence_verifiers() -> Mapping[str, EvidenceVerifier]:

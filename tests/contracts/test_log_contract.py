@@ -15,17 +15,19 @@ from airflow_provider_atlas.tlog.backends.posix import PosixLog
 from airflow_provider_atlas.tlog.log import TransparencyLog
 from airflow_provider_atlas.tlog.note import VerifierKey
 from airflow_provider_atlas.tlog.receipt import Receipt
+from airflow_provider_atlas.tlog.trust import TrustedLog
 from tests.support.fulcio import IDENTITY, ISSUER, Fulcio, Wanted
 from tests.support.log_server import LogServer
 from tests.support.logs import KEY, ORIGIN, SIGNING_KEY, TASK_KEY, entries, entry, leaf, record, records
 from tests.support.rekor_server import RekorServer
+from tests.support.rekor_v1 import RekorV1
 
 
 class Opener:
-    """Opens the same log anew, as each task does. ``key`` verifies it, and has its origin for a name."""
+    """Opens the same log anew, as each task does. ``trusted`` verifies its receipts."""
 
-    def __init__(self, key: VerifierKey, open_anew: Callable[[], TransparencyLog]) -> None:
-        self.key = key
+    def __init__(self, trusted: TrustedLog, open_anew: Callable[[], TransparencyLog]) -> None:
+        self.trusted = trusted
         self._open_anew = open_anew
 
     def __call__(self) -> TransparencyLog:
@@ -37,21 +39,31 @@ class Opener:
         return latest.size if latest else 0
 
 
+def trusted(key: VerifierKey) -> TrustedLog:
+    return TrustedLog(origin=key.name, key=key)
+
+
 @contextmanager
 def posix(_: pytest.FixtureRequest, folder: Path) -> Iterator[Opener]:
-    yield Opener(KEY, lambda: PosixLog(folder / "log", ORIGIN, SIGNING_KEY))
+    yield Opener(trusted(KEY), lambda: PosixLog(folder / "log", ORIGIN, SIGNING_KEY))
 
 
 @contextmanager
 def service(_: pytest.FixtureRequest, folder: Path) -> Iterator[Opener]:
     with LogServer(folder) as server:
-        yield Opener(server.key, server.client)
+        yield Opener(trusted(server.key), server.client)
+
+
+@contextmanager
+def rekor_v1(_: pytest.FixtureRequest, folder: Path) -> Iterator[Opener]:
+    with RekorV1() as server:
+        yield Opener(server.trusted, lambda: server.client(folder))
 
 
 @contextmanager
 def rekor_v2(_: pytest.FixtureRequest, folder: Path) -> Iterator[Opener]:
     with RekorServer(folder) as server:
-        yield Opener(server.key, server.client)
+        yield Opener(trusted(server.key), server.client)
 
 
 @contextmanager
@@ -59,7 +71,7 @@ def s3(request: pytest.FixtureRequest, folder: Path) -> Iterator[Opener]:
     from airflow_provider_atlas.tlog.backends.object_store import ObjectStoreLog
 
     uri = request.getfixturevalue("s3").uri(f"contract/{folder.name}")
-    yield Opener(KEY, lambda: ObjectStoreLog(uri, ORIGIN, SIGNING_KEY, seen=folder / "seen"))
+    yield Opener(trusted(KEY), lambda: ObjectStoreLog(uri, ORIGIN, SIGNING_KEY, seen=folder / "seen"))
 
 
 @contextmanager
@@ -67,17 +79,18 @@ def postgres(request: pytest.FixtureRequest, folder: Path) -> Iterator[Opener]:
     from airflow_provider_atlas.tlog.backends.postgres import PostgresLog
 
     uri = request.getfixturevalue("postgres").uri(folder.name)
-    yield Opener(KEY, lambda: PostgresLog(uri, ORIGIN, SIGNING_KEY, seen=folder / "seen"))
+    yield Opener(trusted(KEY), lambda: PostgresLog(uri, ORIGIN, SIGNING_KEY, seen=folder / "seen"))
 
 
 LOGS: dict[str, Callable[[pytest.FixtureRequest, Path], AbstractContextManager[Opener]]] = {
     "posix": posix,
     "service": service,
+    "rekor-v1": rekor_v1,
     "rekor-v2": rekor_v2,
     "s3": s3,
     "postgres": postgres,
 }
-"""Every log. Sigstore's own Rekor v2 is fetched and built; an S3 server and PostgreSQL are started."""
+"""Every log. Sigstore's own Rekor v2 is fetched and built, Rekor v1 emulated; S3 and PostgreSQL servers are started."""
 
 FOLDERS = ["posix", "s3", "postgres"]
 """The logs that take whatever bytes, many of them in one commit: a folder, and what stands in for one."""
@@ -123,7 +136,7 @@ def test_each_entry_gets_an_index_of_its_own_and_a_receipt_that_holds(opener: Op
         receipts = opener().append(records(start, start + 3))
         assert sorted(indices(receipts)) == [start, start + 1, start + 2]
         for receipt, logged in zip(receipts, records(start, start + 3), strict=True):
-            checkpoint = Receipt.parse(receipt.to_bytes()).check(logged, opener.key.name, [opener.key])
+            checkpoint = opener.trusted.check(Receipt.parse(receipt.to_bytes()), logged)
             assert start < checkpoint.size <= start + 3
 
 
@@ -144,7 +157,7 @@ def test_entry_that_is_in_the_log_is_not_added_again(opener: Opener):
     again = opener().append([record(29), record(30), record(0), record(30)])
     assert indices(again) == [first[29], 30, first[0], 30]
     for receipt, number in zip(again, (29, 30, 0, 30), strict=True):
-        receipt.check(record(number), opener.key.name, [opener.key])
+        opener.trusted.check(receipt, record(number))
     assert indices(opener().append(records(0, 31))) == [*first.values(), 30]
     assert opener.size() == 31
 
@@ -161,7 +174,7 @@ def test_entry_of_a_signer_with_a_certificate_is_logged(opener: Opener):
     certificate = Fulcio().issue(Wanted(spki=key, identity=IDENTITY, issuer=ISSUER, begins=begins))
     logged = replace(leaf(0), spki=b"", certificate=certificate.public_bytes(Encoding.DER)).to_bytes()
     (receipt,) = opener().append([logged])
-    receipt.check(logged, opener.key.name, [opener.key])
+    opener.trusted.check(receipt, logged)
     assert indices(opener().append([record(0), logged])) == [1, 0]
 
 
@@ -198,4 +211,4 @@ def test_threads_share_one_log(opener: Opener):
         thread.join()
     assert sorted(receipt.index for receipt in receipts.values()) == list(range(40))
     for number, receipt in receipts.items():
-        receipt.check(record(number), opener.key.name, [opener.key])
+        opener.trusted.check(receipt, record(number))

@@ -15,6 +15,7 @@ import yaml
 from airflow_provider_atlas.cli.main import main
 from tests.support.attested_run import AttestedRun
 from tests.support.fulcio import IDENTITY, ISSUER, keyless
+from tests.support.rekor_v1 import ORIGIN, RekorV1
 from tests.support.sigstore_exports import changed, places
 from tests.support.time_stamping import Authority
 
@@ -193,6 +194,38 @@ def test_it_refuses_a_time_stamp_of_another_signature_or_authority(verdicts, sta
     said = verdicts(folder, timestamps=1)
     assert said["swapped.sigstore.json"]["verdict"] == "TIMESTAMP_ERROR"
     assert said["stranger.sigstore.json"]["verdict"] == "TIMESTAMP_ERROR"
+
+
+@pytest.fixture(scope="module")
+def of_rekor_v1(tmp_path_factory):
+    """Return an exported run whose log is one of Rekor's first version, emulated."""
+    with RekorV1() as log:
+        section = {"log": f"rekor-v1:{log.url}", "log_key": str(log.key), "log_origin": ORIGIN}
+        run = AttestedRun(tmp_path_factory.mktemp("rekor-v1"), **section).complete()
+        (run.folder / "policy.yaml").write_bytes(run.policy_document())
+    return export(run, tmp_path_factory.mktemp("exported"))
+
+
+def test_it_accepts_every_bundle_of_a_run_in_rekor_v1_and_takes_the_time_from_the_log(verdicts, of_rekor_v1):
+    said = verdicts(of_rekor_v1, timestamps=1)
+    assert len(said) == 15
+    assert {name: each["verdict"] for name, each in said.items() if name != "trusted_root.json"} == {
+        path.name: "accepted" for path in of_rekor_v1.glob("*.sigstore.json")
+    }
+    for name in said:
+        ours = json.loads((of_rekor_v1 / name).read_bytes())
+        assert without_defaults(said[name]["known"]) == without_defaults(ours)
+
+
+def test_it_refuses_a_bundle_of_rekor_v1_with_one_byte_of_any_member_changed(verdicts, of_rekor_v1, tmp_path):
+    folder = Path(shutil.copytree(of_rekor_v1, tmp_path / "copied"))
+    document = json.loads((folder / "train[0].1.link.sigstore.json").read_bytes())
+    paths = list(places(document))
+    for number, path in enumerate(paths):
+        (folder / f"{number}.sigstore.json").write_text(json.dumps(changed(document, path)))
+    said = verdicts(folder, timestamps=1)
+    accepted = {path for number, path in enumerate(paths) if said[f"{number}.sigstore.json"]["verdict"] == "accepted"}
+    assert accepted == UNSIGNED - {(*ENTRY, "logIndex")}  # which the promise covers
 
 
 @pytest.fixture(scope="module")

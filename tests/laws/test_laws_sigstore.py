@@ -12,10 +12,10 @@ from airflow_provider_atlas.sigstore.bundle import SigstoreBundle
 from airflow_provider_atlas.sigstore.trusted_root import TrustedRoot
 from airflow_provider_atlas.tlog.note import VerifierKey
 from airflow_provider_atlas.tlog.timestamp import TrustedAuthority
-from airflow_provider_atlas.tlog.trust import TrustedLog
 from airflow_provider_atlas.wiring import logs
 from tests.support.attested_run import AttestedRun
 from tests.support.fulcio import keyless
+from tests.support.rekor_v1 import ORIGIN, RekorV1
 from tests.support.small_run import MemorySigner
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="+", exclude_categories=("C", "Z")), min_size=1)
@@ -33,26 +33,33 @@ ROOTS = st.builds(
 )
 
 
-@pytest.fixture(scope="module", params=["a key", "a certificate"])
-def contents(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
-    folder = tmp_path_factory.mktemp("run")
-    if request.param == "a certificate":
-        with keyless(folder) as services:
-            run = AttestedRun(folder / "run", trust=services.trust, **services.section).complete()
-    else:
-        run = AttestedRun(folder).complete()
-    log = TrustedLog(origin=run.settings.log_origin, key=logs.log_verifier_key(run.settings))
+@pytest.fixture(scope="module")
+def contents(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    folders = [tmp_path_factory.mktemp("run") for _ in range(4)]
+    with RekorV1() as other, keyless(folders[0]) as services:
+        section = {"log": f"rekor-v1:{other.url}", "log_key": str(other.key), "log_origin": ORIGIN}
+        certified = dict(services.section)
+        runs = [
+            AttestedRun(folders[0]).complete(),
+            AttestedRun(folders[1], **section).complete(),
+            AttestedRun(folders[2], trust=services.trust, **certified).complete(),
+            AttestedRun(folders[3], trust=services.trust, **certified, **section).complete(),
+        ]
     return [
         SigstoreBundle.of(
-            envelope, bundle.certificate_of(role) or bundle.public_key, bundle.receipts[role], log
+            envelope,
+            bundle.certificate_of(role) or bundle.public_key,
+            bundle.receipts[role],
+            logs.trusted_log(run.settings),
         ).to_bytes()
+        for run in runs
         for _, bundle in run.records.values()
         for role, envelope in bundle.envelopes.items()
     ]
 
 
 def test_every_bundle_of_a_run_parses_to_itself(contents: list[bytes]) -> None:
-    assert len(contents) == 13
+    assert len(contents) == 52
     for content in contents:
         assert SigstoreBundle.parse(content).to_bytes() == content
 

@@ -14,7 +14,7 @@ from airflow_provider_atlas.tee.tdx.certification import Certification, PckChain
 from airflow_provider_atlas.tee.tdx.collateral import Collateral
 from airflow_provider_atlas.tee.tdx.intel import INTEL_ROOT_SHA256
 from airflow_provider_atlas.tee.tdx.quote import TdxQuote, trim
-from airflow_provider_atlas.tee.tdx.report import Td15, TdReport
+from airflow_provider_atlas.tee.tdx.report import Td15, Td15Extended, TdReport
 from tests.support.simulated_tdx import AT, Vendor, evidence
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "tee"
@@ -37,7 +37,20 @@ chains = st.builds(PckChain, pck=st.binary(max_size=99), ca=st.binary(max_size=9
 certifications = st.builds(
     Certification, qe_report=octets(384), signature=octets(64), authentication=st.binary(max_size=64), chain=chains
 )
-td15s = st.builds(Td15, tee_tcb_svn2=octets(16), mrservicetd=octets(48))
+extendeds = st.builds(
+    Td15Extended,
+    vmid=octets(1),
+    td_id=octets(32),
+    dev_info=octets(48),
+    init_service_td_hash=octets(48),
+    init_service_td_attributes=octets(8),
+    init_cpu_svn=octets(16),
+    init_tee_tcb_svn=octets(16),
+    init_tee_fmspc=octets(12),
+    cur_service_td_hash=octets(48),
+    cur_service_td_attributes=octets(8),
+)
+td15s = st.builds(Td15, tee_tcb_svn2=octets(16), mrservicetd=octets(48), extended=st.none() | extendeds)
 
 
 def quotes(version: int, report: st.SearchStrategy[TdReport]) -> st.SearchStrategy[TdxQuote]:

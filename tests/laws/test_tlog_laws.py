@@ -9,16 +9,17 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from airflow_provider_atlas.errors import ConsistencyError, InclusionError, MalformedError
-from airflow_provider_atlas.tlog import merkle
+from airflow_provider_atlas.tlog import merkle, rekor_v1
 from airflow_provider_atlas.tlog.backends.posix_journal import Position
 from airflow_provider_atlas.tlog.backends.posix_state import TreeState
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint, SignedCheckpoint
 from airflow_provider_atlas.tlog.edge import Edge
 from airflow_provider_atlas.tlog.format import Format
 from airflow_provider_atlas.tlog.hashedrekord import HashedRekord
-from airflow_provider_atlas.tlog.note import NoteSignature, SignedNote, VerifierKey, sign, verify
+from airflow_provider_atlas.tlog.note import ECDSA, NoteSignature, SignedNote, VerifierKey, sign, verify
 from airflow_provider_atlas.tlog.receipt import Receipt
 from airflow_provider_atlas.tlog.tile import Tile, TileTree, bundle, parse_bundle
+from tests.support import logs
 from tests.support.logs import KEY, ORIGIN, SIGNING_KEY
 
 SIZE = 1200  # more than four tiles, and not a multiple of 256
@@ -92,6 +93,22 @@ PARSERS: dict[str, tuple[Callable[[bytes], object], Callable[[object], bytes], b
         lambda data: VerifierKey.parse(data.decode("latin-1")),
         lambda key: str(key).encode("latin-1"),
         str(KEY).encode(),
+    ),
+    "ECDSA verifier key": (
+        lambda data: VerifierKey.parse(data.decode("latin-1")),
+        lambda key: str(key).encode("latin-1"),
+        str(VerifierKey(name="x", public_key=logs.leaf(0).spki, kind=ECDSA)).encode(),
+    ),
+    "leaf of Rekor v1": (rekor_v1.parse_leaf, rekor_v1.leaf, rekor_v1.leaf(logs.leaf(0))),
+    "leaf of a certificate in Rekor v1": (
+        rekor_v1.parse_leaf,
+        rekor_v1.leaf,
+        rekor_v1.leaf(HashedRekord(digest=bytes(32), signature=b"s", certificate=bytes(60))),
+    ),
+    "promise": (
+        rekor_v1.Promise.parse,
+        rekor_v1.Promise.to_bytes,
+        rekor_v1.Promise(index=7, time=1_764_000_000, signature=b"s").to_bytes(),
     ),
     "checkpoint": (
         lambda data: Checkpoint.parse(data.decode("latin-1")),

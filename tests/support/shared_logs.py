@@ -19,16 +19,16 @@ from airflow_provider_atlas.tlog.backends.sources import open_source
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint
 from airflow_provider_atlas.tlog.receipt import Receipt
 from airflow_provider_atlas.tlog.tile import TileTree, tiles_of
+from airflow_provider_atlas.tlog.witness import Cosign
 from tests.support.logs import KEY, ORIGIN, SIGNING_KEY
 
 ROOT = Path(__file__).parents[2]
 
 
-def open_shared(uri: str, seen: Path | None = None) -> ObjectStoreLog | PostgresLog:
+def open_shared(uri: str, seen: Path | None = None, cosign: Cosign | None = None) -> ObjectStoreLog | PostgresLog:
     """Return the log at ``uri``, as a task of its own would open it."""
-    if uri.startswith("s3:"):
-        return ObjectStoreLog(uri, ORIGIN, SIGNING_KEY, seen=seen)
-    return PostgresLog(uri, ORIGIN, SIGNING_KEY, seen=seen)
+    kind = ObjectStoreLog if uri.startswith("s3:") else PostgresLog
+    return kind(uri, ORIGIN, SIGNING_KEY, seen=seen, cosign=cosign)
 
 
 def reader_of(uri: str) -> LogReader:

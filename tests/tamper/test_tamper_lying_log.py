@@ -4,6 +4,7 @@ import http.server
 import json
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -11,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from airflow_provider_atlas.encoding import b64encode
 from airflow_provider_atlas.errors import ConfigError, LogError, MalformedError, MissingError
 from airflow_provider_atlas.settings import Settings
-from airflow_provider_atlas.tlog.backends.rekor_http import Bearer, LogHttp
-from airflow_provider_atlas.tlog.backends.rekor_v2 import RekorV2Log, checked_url
+from airflow_provider_atlas.tlog.backends.rekor_http import Bearer, LogHttp, checked_url
+from airflow_provider_atlas.tlog.backends.rekor_v2 import RekorV2Log
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint
 from airflow_provider_atlas.tlog.note import VerifierKey, sign
 from airflow_provider_atlas.tlog.rekor import LogEntry, parse_request
@@ -49,9 +50,9 @@ class LyingLog(http.server.ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
-    def client(self) -> RekorV2Log:
+    def client(self, seen: Path | None = None) -> RekorV2Log:
         http_of = LogHttp(self.url, Bearer(None), pause=lambda _: None)
-        return RekorV2Log(http_of, TrustedLog(origin=ORIGIN, key=KEY), pause=lambda _: None)
+        return RekorV2Log(http_of, TrustedLog(origin=ORIGIN, key=KEY), seen=seen, pause=lambda _: None)
 
     def close(self) -> None:
         self.shutdown()
@@ -382,3 +383,90 @@ def test_a_key_for_a_log_of_ones_own_is_a_mistake(tmp_path):
 
     with pytest.raises(ConfigError, match="log_signer"):
         logs.transparency_log(Settings.parse({"log_key": str(KEY)}, home=str(tmp_path)))
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    for name in ("_PUBLISHED_WITHIN", "_STALE_AT_MOST"):
+        monkeypatch.setattr(f"airflow_provider_atlas.tlog.backends.rekor_v2.{name}", 0.05)
+
+
+def another_history(lying, folder, *numbers):
+    """Let the log go on from another history, signed by the same key."""
+    lying.log = open_log(folder / "another")
+    for number in numbers:
+        lying.log.append(records(10_000, 10_000 + number))
+
+
+def ask(log, what):
+    return log.append([record(what)]) if what is not None else log.latest()
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("what", [500, 40, 10_000, None], ids=["new entry", "old entry", "their entry", "checkpoint"])
+@pytest.mark.parametrize("size", [1, 299, 300, 301, 700])
+def test_a_log_that_forks_is_refused_by_every_task_of_the_host(lying, tmp_path, what, size):
+    lying.client(tmp_path / "seen").append([record(0)])
+    another_history(lying, tmp_path, size)
+    for _ in range(2):
+        with pytest.raises(LogError, match=r"forked|rolled back"):
+            ask(lying.client(tmp_path / "seen"), what)
+    ask(lying.client(tmp_path / "elsewhere"), what)  # a host that saw nothing cannot tell
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("what", [40, None], ids=["old entry", "checkpoint"])
+def test_a_log_that_rolls_back_is_refused(lying, tmp_path, what):
+    shown = lying.log.reader.latest().note.to_bytes()
+    for number in (500, 501):
+        lying.client(tmp_path / "seen").append([record(number)])
+    lying.lie = about("/checkpoint", lambda _: Answer(200, shown))
+    with pytest.raises(LogError, match="was rolled back: it shows 300 entries, and showed 302 before"):
+        ask(lying.client(tmp_path / "seen"), what)
+    lying.lie = about("/checkpoint", lambda _: Answer(404, b""))
+    with pytest.raises(LogError, match="rolled back" if what is None else "checkpoint that covers"):
+        ask(lying.client(tmp_path / "seen"), what)
+
+
+def test_an_answer_that_is_older_than_what_was_seen_is_refused(lying, tmp_path):
+    kept = []
+    lying.lie = lambda asked, answer: kept.append(answer) or answer if asked.startswith("POST") else answer
+    lying.client().append([record(500)])
+    lying.client(tmp_path / "seen").append([record(501)])
+    lying.lie = once(lambda _: kept[0])
+    with pytest.raises(LogError, match="was rolled back: it shows 301 entries, and showed 302 before"):
+        lying.client(tmp_path / "seen").append([record(500)])
+
+
+def test_a_cache_that_is_some_seconds_behind_is_no_rollback(lying, tmp_path):
+    shown = iter([lying.log.reader.latest().note.to_bytes()] * 2)
+    lying.client(tmp_path / "seen").append([record(500)])
+    lying.lie = about("/checkpoint", lambda answer: Answer(200, next(shown, answer.body)))
+    assert lying.client(tmp_path / "seen").latest().size == 301
+    assert lying.asked.count("GET /api/v2/checkpoint") == 3
+
+
+def test_a_log_that_goes_on_is_believed_from_tiles_of_any_width(lying, tmp_path):
+    for end in (301, 511, 512, 513, 700):
+        lying.log.append(records(300, end))
+        assert lying.client(tmp_path / "seen").latest().size == end
+
+
+def test_tiles_that_prove_nothing_are_refused_and_the_checkpoint_is_kept_as_proof(lying, tmp_path):
+    lying.client(tmp_path / "seen").append([record(500)])
+    lying.log.append(records(501, 510))
+    lying.lie = about("/tile/", flipped)
+    with pytest.raises(LogError, match="forked, or serves tiles that are not its own"):
+        lying.client(tmp_path / "seen").latest()
+    (accused,) = (tmp_path / "seen").glob("*.accused")
+    assert accused.read_bytes() == lying.log.reader.latest().note.to_bytes()
+    lying.lie = lambda _, answer: answer
+    assert lying.client(tmp_path / "seen").latest().size == 310
+
+
+def test_what_was_seen_is_no_older_checkpoint_of_another_task(lying, tmp_path):
+    first, second = lying.client(tmp_path / "seen"), lying.client(tmp_path / "seen")
+    for number in range(500, 506):
+        (first, second)[number % 2].append([record(number)])
+    (kept,) = (path for path in (tmp_path / "seen").iterdir() if not path.suffix)
+    assert kept.read_bytes().split(b"\n")[1] == b"306"

@@ -12,6 +12,7 @@ from airflow_provider_atlas.errors import MalformedError, MissingError, Signatur
 from airflow_provider_atlas.tee.backends.dcap import DcapVerifier
 from airflow_provider_atlas.tee.tdx.certification import to_pem
 from airflow_provider_atlas.tee.tdx.quote import TdxQuote
+from airflow_provider_atlas.tee.tdx.report import Td15, Td15Extended
 from airflow_provider_atlas.tee.tdx.simulation.guest import GUEST
 from airflow_provider_atlas.tee.tdx.simulation.p256 import raw_public_key, raw_signature
 from tests.support.simulated_tdx import AT, EXPIRES, ISSUED, REPORT_DATA, Vendor, evidence, report_of
@@ -174,6 +175,28 @@ def test_a_guest_that_is_open_to_its_host_is_refused(vendor: Vendor, attributes:
     assert report_of(shown).migratable == bool(attributes & MIGRATABLE)
     with pytest.raises(SignatureError, match=why):
         vendor.verify(shown)
+
+
+@pytest.mark.parametrize("name", ["mrservicetd", "init_service_td_hash", "cur_service_td_hash"])
+def test_a_guest_with_a_service_guest_that_could_migrate_it_is_refused(vendor: Vendor, name: str):
+    fields = {each: bytes(48) for each in ("init_service_td_hash", "cur_service_td_hash")}
+    extended = Td15Extended(
+        vmid=b"\0",
+        td_id=b"\7" * 32,
+        dev_info=bytes(48),
+        init_service_td_attributes=bytes(8),
+        init_cpu_svn=bytes(16),
+        init_tee_tcb_svn=bytes(16),
+        init_tee_fmspc=bytes(12),
+        cur_service_td_attributes=bytes(8),
+        **{**fields, **({name: b"\1" * 48} if name in fields else {})},
+    )
+    bound = b"\1" * 48 if name == "mrservicetd" else bytes(48)
+    td15 = Td15(tee_tcb_svn2=GUEST.tee_tcb_svn, mrservicetd=bound, extended=extended)
+    newer = replace(vendor.platform, pattern=replace(vendor.platform.pattern, version=5))
+    quote = newer.quote(replace(GUEST, report_data=REPORT_DATA, td15=td15)).to_bytes()
+    with pytest.raises(SignatureError, match="service guest"):
+        vendor.verify(vendor.evidence(quote))
 
 
 def test_another_seam_signer_is_refused(vendor: Vendor):

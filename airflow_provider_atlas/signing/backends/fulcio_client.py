@@ -8,12 +8,9 @@ signs it has the private key).
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from ipaddress import ip_address
-from itertools import islice
 from urllib.parse import urlsplit
 
-import requests
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -21,68 +18,32 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from airflow_provider_atlas.encoding import Fields, JsonObject, b64encode, canonical_json, parse_json
 from airflow_provider_atlas.errors import ConfigError, MalformedError, SigningError
+from airflow_provider_atlas.fetching import HttpClient, Service
 
 _PATH = "/api/v2/signingCert"
-_TIMEOUT = (5, 20)
-_PAUSES = (0.2, 0.8)  # seconds before it is tried again
-_AGAIN = {429, 502, 503, 504}
-_PART, _MOST_PARTS = 16_384, 64  # of an answer
-
-
-class _TryAgainError(SigningError):
-    """Trouble that another try may be spared."""
+_MAX_ANSWER = 1 << 20
 
 
 class FulcioClient:
-    """Fulcio at ``url``, the base of its interface (see ``checked_url``)."""
+    """Fulcio at ``url``, the base of its interface (see ``checked_url``). To ask it twice does no harm."""
 
     def __init__(self, url: str, *, pause: Callable[[float], None] = time.sleep) -> None:
-        self.url = url.rstrip("/")
-        self._pause = pause
+        self._http = HttpClient(Service(url=url, name="Fulcio", error=SigningError), pause=pause)
+        self.url = self._http.url
 
     def certificate(self, key: ec.EllipticCurvePrivateKey, token: str) -> bytes:
         """Return a certificate (X.509, DER) of ``key`` for whom ``token`` names; it has its SCT inside.
 
         Raises SigningError when there is none to be had: Fulcio is away, refuses, or answers something else.
         """
-        status, answer = self._answered(canonical_json(_request(key, token)))
-        if status not in (200, 201):
-            told = ascii(answer.decode("utf-8", "replace").replace(token, "…")[:200])
-            raise SigningError(f"{self.url} gave no certificate (HTTP {status}): {told}")
+        answer = self._http.post(_PATH, canonical_json(_request(key, token)), at_most=_MAX_ANSWER)
+        if answer.status not in (200, 201):
+            told = ascii(answer.body.decode("utf-8", "replace").replace(token, "…")[:200])
+            raise SigningError(f"{self.url} gave no certificate (HTTP {answer.status}): {told}")
         try:
-            return _certificate_in(answer)
+            return _certificate_in(answer.body)
         except MalformedError as error:
             raise SigningError(f"what {self.url} answered is no certificate: {error}") from error
-
-    def _answered(self, body: bytes) -> tuple[int, bytes]:
-        for pause in _PAUSES:
-            with suppress(_TryAgainError):
-                return self._ask(body)
-            self._pause(pause)
-        return self._ask(body)
-
-    def _ask(self, body: bytes) -> tuple[int, bytes]:
-        """Return status and body of the answer."""
-        try:
-            with requests.post(
-                self.url + _PATH,
-                data=body,
-                headers={"Content-Type": "application/json"},
-                auth=_no_password,
-                timeout=_TIMEOUT,
-                allow_redirects=False,  # the operator named a host, and nobody else sends the token to another
-                stream=True,
-            ) as response:
-                status, answer = response.status_code, _body(response)
-        except requests.exceptions.SSLError as error:
-            raise SigningError(f"{self.url} cannot be reached over TLS: {error}") from error
-        except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
-            raise _TryAgainError(f"{self.url} is away ({type(error).__name__})") from error
-        except requests.RequestException as error:
-            raise SigningError(f"{self.url} cannot be asked ({type(error).__name__})") from error
-        if status in _AGAIN:
-            raise _TryAgainError(f"{self.url} is busy (HTTP {status})")
-        return status, answer
 
 
 def checked_url(url: str, *, allow_public: bool) -> str:
@@ -113,15 +74,6 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _no_password(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Return ``request`` as it is. Being asked keeps requests from sending a password out of ``~/.netrc``."""
-    return request
-
-
-def _body(response: requests.Response) -> bytes:
-    return b"".join(islice(response.iter_content(_PART), _MOST_PARTS))
 
 
 def _request(key: ec.EllipticCurvePrivateKey, token: str) -> JsonObject:

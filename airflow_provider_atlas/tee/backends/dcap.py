@@ -71,6 +71,9 @@ def _check_closed(report: TdReport) -> None:
         raise SignatureError("expected a guest that its host cannot debug")
     if report.migratable:
         raise SignatureError("expected a guest that cannot migrate to another platform")
+    if report.served:
+        # dcap-qvl (0.7) looks at those of the launch alone, and a service guest can be bound later.
+        raise SignatureError("expected a guest that no service guest is bound to: it could migrate it")
 
 
 def _check_signers(collateral: Collateral) -> None:
@@ -146,6 +149,7 @@ def _claims(quote: TdxQuote, told: Fields) -> Claims:
             "mrsignerseam": report.mrsignerseam.hex(),
             "td_attributes": report.td_attributes.hex(),
             "xfam": report.xfam.hex(),
+            **_instance(report),
             "tcb_evaluation_data_number": tcb.integer("eval_data_number"),
             "tcb_date": platform.fields("tcb_level").text("tcbDate"),
             "collateral_issued": told.integer("latest_issue_date"),
@@ -153,6 +157,11 @@ def _claims(quote: TdxQuote, told: Fields) -> Claims:
             **_platform(platform.fields("pck")),
         },
     )
+
+
+def _instance(report: TdReport) -> Mapping[str, Fact]:
+    extended = report.td15.extended if report.td15 else None
+    return {"td_id": extended.td_id.hex(), "vmid": extended.vmid[0]} if extended else {}
 
 
 def _platform(pck: Fields) -> Mapping[str, Fact]:

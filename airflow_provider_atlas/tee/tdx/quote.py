@@ -4,8 +4,8 @@ Little-endian. Version 5 differs in one place: it names the type of the report a
 
     header     version u16 · key type u16 = 2 (ECDSA P-256) · tee u32 = 0x81 · qe svn u16 · pce svn u16
                vendor[16] = 939a7233f79c4ca9940a0db3957f0607 · user data[20]
-    (v5)       report type u16 (2 = TDX 1.0, 3 = TDX 1.5) · size u32
-    report     584 or 648 bytes
+    (v5)       report type u16 (2 = TDX 1.0, 3 = TDX 1.5, 4 = TDX 1.5 extended) · size u32
+    report     584, 648 or 885 bytes
     u32 size   of the rest: signature r ‖ s[64] over all before the size · attestation key x ‖ y[64]
                certification data type u16 = 6 · u32 size · certification
 
@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from airflow_provider_atlas.errors import MalformedError
 from airflow_provider_atlas.tee.octets import Octets
 from airflow_provider_atlas.tee.tdx.certification import Certification
-from airflow_provider_atlas.tee.tdx.report import TD_REPORT_15_SIZE, TD_REPORT_SIZE, TdReport
+from airflow_provider_atlas.tee.tdx.report import TD_REPORT_15_EX_SIZE, TD_REPORT_15_SIZE, TD_REPORT_SIZE, TdReport
 
 _MAX_SIZE = 32 * 1024  # TSM_REPORT_OUTBLOB_MAX of Linux: no guest can obtain a longer one
 _ECDSA_P256 = 2
 _TDX = 0x81
 _INTEL_QE = bytes.fromhex("939a7233f79c4ca9940a0db3957f0607")
 _QE_REPORT_CERTIFICATION = 6
-_REPORT_TYPE = {TD_REPORT_SIZE: 2, TD_REPORT_15_SIZE: 3}
+_REPORT_TYPE = {TD_REPORT_SIZE: 2, TD_REPORT_15_SIZE: 3, TD_REPORT_15_EX_SIZE: 4}
 _REPORT_SIZE = {kind: size for size, kind in _REPORT_TYPE.items()}
 
 

@@ -80,9 +80,12 @@ class CommitObjects:
         signed.verify(self._key.name, (self._key,))
         return Published(signed, found.tag)
 
-    def publish(self, checkpoint: Checkpoint, before: Published | None) -> Published | None:
-        """Sign ``checkpoint`` and publish it in place of ``before``; return None when that is not there any more."""
-        signed = SignedCheckpoint(checkpoint, sign(checkpoint.to_text(), self._key.name, self._signing_key))
+    def sign(self, checkpoint: Checkpoint) -> SignedCheckpoint:
+        """Return ``checkpoint``, signed: the same, whoever of the log's writers asks."""
+        return SignedCheckpoint(checkpoint, sign(checkpoint.to_text(), self._key.name, self._signing_key))
+
+    def publish(self, signed: SignedCheckpoint, before: Published | None) -> Published | None:
+        """Publish ``signed`` in place of ``before``; return None when that is not there any more."""
         content = signed.note.to_bytes()
         if before is None:
             tag = self._bucket.create(_CHECKPOINT, content, kind=_TEXT)

@@ -8,8 +8,9 @@
     state/index/<2 hex>/<64 hex>   the index of the leaf hash that the name spells
 
 A commit is put if its name, the size of the tree before it, is free; by that put its entries are in the log. Then what
-is derived from it is put, and the checkpoint signed, and put in place of the one that was read before. A writer that
-dies in between leaves commits beyond the checkpoint, and whoever comes next begins by reading them.
+is derived from it is put, and the checkpoint signed, shown to the log's witnesses, and put in place of the one that was
+read before. A writer that dies in between leaves commits beyond the checkpoint, and whoever comes next begins by
+reading them: so what a witness has seen is never taken back.
 
 See: https://c2sp.org/tlog-tiles, docs/adr/0013-logs-many-hosts-share.md.
 """
@@ -37,6 +38,7 @@ from airflow_provider_atlas.tlog.growth import Growth
 from airflow_provider_atlas.tlog.log import check_entries, place, receipts, verifier_key
 from airflow_provider_atlas.tlog.receipt import Receipt
 from airflow_provider_atlas.tlog.tile import Tile, TileTree
+from airflow_provider_atlas.tlog.witness import Cosign, OvertakenError
 
 _PATIENCE = 120.0
 """Seconds for which a writer tries to be the one whose put counts, before it says that the log is busy."""
@@ -67,18 +69,27 @@ class ObjectStoreLog:
     """The log ``origin`` at ``uri``, whose checkpoints ``key`` signs; made if it is not there, when ``create``.
 
     ``uri`` is as ``Bucket`` has it. What this machine sees of the log is remembered in the folder ``seen``, or when
-    that is None as long as this object lives. It may be used from any thread, and not across a fork. Raises ConfigError
-    when something else is there, and LogError when the store is away.
+    that is None as long as this object lives; ``cosign`` asks its witnesses before a checkpoint is published. It may be
+    used from any thread, and not across a fork. Raises ConfigError when something else is there, and LogError when the
+    store is away.
     """
 
     def __init__(
-        self, uri: str, origin: str, key: Ed25519PrivateKey, *, create: bool = True, seen: Path | None = None
+        self,
+        uri: str,
+        origin: str,
+        key: Ed25519PrivateKey,
+        *,
+        create: bool = True,
+        seen: Path | None = None,
+        cosign: Cosign | None = None,
     ) -> None:
         self.key = verifier_key(origin, key)
         self._bucket = Bucket(uri)
         self._tiles = TileObjects(self._bucket)
         self._commits = CommitObjects(self._bucket, self.key, key)
         self._seen = LastSeen(seen, self.key)
+        self._cosign = cosign
         self._lock = threading.Lock()
         self._head: _Head | None = None
         self._commits.open(create=create)
@@ -172,8 +183,19 @@ class ObjectStoreLog:
                 head.raced = False
                 self._refresh(head)
             else:
-                self._publish(head)
+                self._publish_or_follow(head)
         raise AssertionError  # _tries ends by raising
+
+    def _publish_or_follow(self, head: _Head) -> None:
+        """Publish; or, where a witness has seen more, read on, for another writer is ahead."""
+        size = head.growth.size
+        try:
+            self._publish(head)
+        except OvertakenError:
+            self._catch_up(head)
+            if head.growth.size == size:  # nobody is: the witness has seen what this log does not have
+                raise
+            head.raced = True
 
     def _publish(self, head: _Head) -> None:
         """Put what follows from the commits, then the checkpoint; or see who was faster."""
@@ -183,7 +205,8 @@ class ObjectStoreLog:
         # A crash anywhere here leaves commits that the next writer reads, and puts the same for.
         self._tiles.put(head.growth.unpublished(), head.growth.tail)
         # The tree was grown from that of the last checkpoint, whose root was compared: so it is consistent with it.
-        published = self._commits.publish(head.growth.checkpoint(self.key.name), head.published)
+        signed = self._cosigned(self._commits.sign(head.growth.checkpoint(self.key.name)), head.signed)
+        published = self._commits.publish(signed, head.published)
         if published is None:
             self._refresh(head)
             return
@@ -191,6 +214,20 @@ class ObjectStoreLog:
         filled = head.growth.published(published.signed.checkpoint.size)
         with suppress(LogError):  # the entries are in; what is left of partial tiles costs room and nothing else
             self._tiles.collect(filled)
+
+    def _cosigned(self, signed: SignedCheckpoint, before: SignedCheckpoint | None) -> SignedCheckpoint:
+        """Return ``signed`` with the cosignatures that it is to be published with.
+
+        The commits that it covers are in the store, and none goes: what a witness cosigned the log can never lose.
+        """
+        if self._cosign is None:
+            return signed
+        size = signed.checkpoint.size
+
+        def proof(old: int) -> Sequence[bytes]:
+            return TileTree(size, self._tiles.read).consistency_proof(old)
+
+        return SignedCheckpoint(signed.checkpoint, self._cosign(signed.note, before.note if before else None, proof))
 
     def _prove(self, head: _Head) -> None:
         """Check that what was read continues what this machine has seen of the log."""

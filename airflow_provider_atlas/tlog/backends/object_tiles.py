@@ -4,6 +4,7 @@ All of it is put if absent. Whoever derives it comes to the same bytes, so an ob
 them; one that does not was put by somebody else, and readers may have believed it.
 """
 
+import threading
 from collections.abc import Iterable, Mapping
 
 from airflow_provider_atlas.encoding import parse_decimal
@@ -23,14 +24,16 @@ class TileObjects:
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
         self._cached: dict[Tile, bytes] = {}
+        self._lock = threading.Lock()
 
     def read(self, tile: Tile) -> bytes:
         """Return the content of ``tile``; of a partial one that is gone, as the full one has it.
 
         Raises MissingError when neither is there, and MalformedError when the full one cannot be read.
         """
-        if tile in self._cached:
-            return self._cached[tile]
+        cached = self._cached.get(tile)
+        if cached is not None:
+            return cached
         found = self._bucket.get(tile.path)
         if found:
             self._keep(tile, found.content)
@@ -77,7 +80,9 @@ class TileObjects:
             raise ConsistencyError(f"{_index_path(leaf)} in {self._bucket.uri} holds no index: remove it") from error
 
     def _keep(self, tile: Tile, content: bytes) -> None:
-        if tile.is_full and tile.level != ENTRIES:
+        if not tile.is_full or tile.level == ENTRIES:
+            return
+        with self._lock:  # witnesses are asked from threads, which read for their proofs
             while len(self._cached) >= _CACHED_TILES:
                 self._cached.pop(next(iter(self._cached)))
             self._cached[tile] = content

@@ -4,6 +4,9 @@ An append is one transaction. It locks the one row that says how far the log is,
 them, and notes the checkpoint that it signs; who reads sees all of it or nothing. The checkpoint leaves the process
 when the database has confirmed the commit. A writer that dies takes its transaction with it.
 
+Where the log has witnesses, they are shown what is committed, in a second transaction: whoever publishes next goes on
+from there, so what a witness has seen is never taken back. One asks for all that others have appended meanwhile.
+
 See: ``postgres_tables``, https://www.postgresql.org/docs/current/explicit-locking.html (row-level locks),
 docs/adr/0013-logs-many-hosts-share.md.
 """
@@ -40,6 +43,7 @@ from airflow_provider_atlas.tlog.log import check_entries, place, receipts, veri
 from airflow_provider_atlas.tlog.note import sign
 from airflow_provider_atlas.tlog.receipt import Receipt
 from airflow_provider_atlas.tlog.tile import Tile, TileTree
+from airflow_provider_atlas.tlog.witness import Cosign, Proof
 
 T = TypeVar("T")
 
@@ -110,17 +114,26 @@ class PostgresLog:
     """The log ``origin`` at ``uri``, whose checkpoints ``key`` signs; made if it is not there, when ``create``.
 
     ``uri`` is as ``Database`` has it. What this machine sees of the log is remembered in the folder ``seen``, or when
-    that is None as long as this object lives. It may be used from any thread, and across a fork. Raises ConfigError
-    when something else is there, and LogError when the database is away.
+    that is None as long as this object lives; ``cosign`` asks its witnesses before a checkpoint is published. It may be
+    used from any thread, and across a fork. Raises ConfigError when something else is there, and LogError when the
+    database is away.
     """
 
     def __init__(
-        self, uri: str, origin: str, key: Ed25519PrivateKey, *, create: bool = True, seen: Path | None = None
+        self,
+        uri: str,
+        origin: str,
+        key: Ed25519PrivateKey,
+        *,
+        create: bool = True,
+        seen: Path | None = None,
+        cosign: Cosign | None = None,
     ) -> None:
         self.key = verifier_key(origin, key)
         self._signing_key = key
         self._database = Database(uri)
         self._seen = LastSeen(seen, self.key)
+        self._cosign = cosign
         self._database.run("open", lambda connection: self._open(connection, create=create))
 
     def append(self, entries: Sequence[bytes]) -> Sequence[Receipt]:
@@ -138,6 +151,8 @@ class PostgresLog:
             with connection.transaction():
                 indices, signed = self._sequence(connection, entries, leaves)
             self._seen.keep(signed)
+            if self._cosign:
+                signed = self._published(connection, max(indices) + 1, self._cosign)
             return receipts(_tree(connection, signed.checkpoint.size), signed, indices, leaves)
 
         try:
@@ -146,7 +161,7 @@ class PostgresLog:
             raise LogError(f"the log in {self._database.place} cannot be gone on with: {error}") from error
 
     def latest(self) -> Checkpoint | None:
-        """Return the checkpoint that the log signed last (``TransparencyLog.latest``)."""
+        """Return the checkpoint that the log publishes (``TransparencyLog.latest``)."""
         try:
             signed = self._signed(self._database.run("read", tables.read_checkpoint))
         except (MalformedError, VerificationError) as error:
@@ -169,10 +184,26 @@ class PostgresLog:
             # It grew from the peaks of the last one, so it is consistent with it. A crash before the commit takes the
             # signature along; nobody has seen it.
             signed = SignedCheckpoint(checkpoint, sign(checkpoint.to_text(), self.key.name, self._signing_key))
-            tables.save_head(connection, head, signed)
+            tables.save_head(connection, head, signed, publish=self._cosign is None)
         if signed is None:
             raise ConsistencyError("it has entries, and signed nothing")
         return indices, signed
+
+    def _published(self, connection: Connection, size: int, cosign: Cosign) -> SignedCheckpoint:
+        """Return a published checkpoint of at least ``size`` entries: the last one, or the next, cosigned now.
+
+        What is shown to a witness was committed before. A crash up to the end of this leaves it there, unpublished.
+        """
+        with connection.transaction():
+            last, before = map(self._signed, tables.lock_published(connection, patience=_PATIENCE))
+            if before and before.checkpoint.size >= size:
+                return before  # who published it waited for the witnesses for this append too
+            if last is None or last.checkpoint.size < size:
+                raise ConsistencyError("it was rolled back while it was appended to")
+            with _proofs(connection, last.checkpoint.size) as proof:
+                note = cosign(last.note, before.note if before else None, proof)
+            tables.publish(connection, note)
+        return SignedCheckpoint(last.checkpoint, note)
 
     def _proved(self, connection: Connection, head: tables.Head) -> SignedCheckpoint | None:
         """Return what the log signed last, proved to be the tree of ``head`` and to continue what was seen."""
@@ -210,6 +241,30 @@ class DatabaseSource:
 
 def _tree(connection: Connection, size: int) -> TileTree:
     return TileTree(size, lambda tile: tables.read_tile(connection, tile))
+
+
+@contextmanager
+def _proofs(connection: Connection, size: int) -> Iterator[Proof]:
+    """Give what proves that the tree of ``size`` extends others, to many threads, until the block ends.
+
+    A witness may still be asked when a quorum has answered; the connection then is about something else.
+    """
+    lock, tree, open_ = threading.Lock(), _tree(connection, size), True
+
+    def proof(old: int) -> Sequence[bytes]:
+        with lock:
+            if not open_:
+                raise LogError("the others were faster")
+            try:
+                return tree.consistency_proof(old)
+            except psycopg.Error as error:
+                raise LogError("the database is away") from error
+
+    try:
+        yield proof
+    finally:
+        with lock:
+            open_ = False
 
 
 def _close(process: int, connection: Connection) -> None:

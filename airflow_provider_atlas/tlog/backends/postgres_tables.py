@@ -1,9 +1,10 @@
 """The tables of a log in PostgreSQL: what is in them, and how they are made.
 
-``atlas_log`` has one row: whose log it is (``format.json``), its size, the peaks of its tree, and the last checkpoint
-that it signed. ``atlas_log_entry`` has the entries with their leaf hashes, ``atlas_log_node`` the roots of the complete
-subtrees of 256, 65,536 … leaves, by level and position. Rows of these two are added, and never changed or removed: a
-tile of any width is cut from them, and can never have two contents.
+``atlas_log`` has one row: whose log it is (``format.json``), its size, the peaks of its tree, the last checkpoint that
+it signed, and the last that it published, with what its witnesses said of it. ``atlas_log_entry`` has the entries with
+their leaf hashes, ``atlas_log_node`` the roots of the complete subtrees of 256, 65,536 … leaves, by level and position.
+Rows of these two are added, and never changed or removed: a tile of any width is cut from them, and can never have two
+contents.
 
 They are made in the first schema of the connection's ``search_path``, one log in a schema.
 """
@@ -19,10 +20,11 @@ from airflow_provider_atlas.errors import ConfigError, LogError, MalformedError,
 from airflow_provider_atlas.tlog import merkle
 from airflow_provider_atlas.tlog.checkpoint import SignedCheckpoint
 from airflow_provider_atlas.tlog.format import VERSION, Format
-from airflow_provider_atlas.tlog.note import VerifierKey
+from airflow_provider_atlas.tlog.note import SignedNote, VerifierKey
 from airflow_provider_atlas.tlog.tile import ENTRIES, FULL, Tile, bundle
 
-_LOCK = 0x61746C6173  # "atlas": who makes the tables holds it, since two CREATE TABLE IF NOT EXISTS can collide
+_MAKING = 0x61746C6173  # "atlas": who makes the tables holds it, since two CREATE TABLE IF NOT EXISTS can collide
+_PUBLISHING = 0x61746C70  # "atlp": with the table's own id, so that logs in other schemas do not wait
 
 _TABLES: tuple[LiteralString, ...] = (
     """CREATE TABLE IF NOT EXISTS atlas_log (
@@ -31,7 +33,8 @@ _TABLES: tuple[LiteralString, ...] = (
          format bytea NOT NULL,
          size bigint NOT NULL DEFAULT 0 CHECK (size >= 0),
          peaks bytea NOT NULL DEFAULT '',
-         checkpoint bytea)""",
+         checkpoint bytea,
+         published bytea)""",
     """CREATE TABLE IF NOT EXISTS atlas_log_entry (
          index bigint PRIMARY KEY CHECK (index >= 0),
          leaf bytea NOT NULL UNIQUE CHECK (length(leaf) = 32),
@@ -83,14 +86,7 @@ def lock_head(connection: Connection, *, patience: int) -> Head:
 
     Waits ``patience`` seconds at most; in the transaction, so that it holds behind a pooler of connections too.
     """
-    connection.execute(
-        "SELECT set_config('lock_timeout', %(wait)s, true),"
-        # A writer that was stopped, or whose host is gone, must not hold the log for ever.
-        " set_config('idle_in_transaction_session_timeout', %(wait)s, true),"
-        " set_config('synchronous_commit', CASE current_setting('synchronous_commit')"
-        " WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true)",  # acknowledged is durable
-        {"wait": f"{patience}s"},
-    )
+    _begin(connection, patience)
     row = connection.execute("SELECT size, peaks, checkpoint FROM atlas_log FOR UPDATE").fetchone()
     if row is None:
         raise LogError("the row of the log in atlas_log is gone: restore the database")
@@ -124,17 +120,41 @@ def add(connection: Connection, head: Head, entries: Sequence[bytes]) -> Head:
     return Head(head.size + len(entries), peaks, None)
 
 
-def save_head(connection: Connection, head: Head, signed: SignedCheckpoint) -> None:
-    """Note how far the log is, and ``signed``, what it signs by that."""
+def save_head(connection: Connection, head: Head, signed: SignedCheckpoint, *, publish: bool) -> None:
+    """Note how far the log is, and ``signed``, what it signs by that; ``publish`` it too."""
     connection.execute(
-        "UPDATE atlas_log SET size = %s, peaks = %s, checkpoint = %s",
-        (head.size, b"".join(head.peaks), signed.note.to_bytes()),
+        "UPDATE atlas_log SET size = %(size)s, peaks = %(peaks)s, checkpoint = %(signed)s,"
+        " published = CASE WHEN %(publish)s THEN %(signed)s ELSE published END",
+        {
+            "size": head.size,
+            "peaks": b"".join(head.peaks),
+            "signed": signed.note.to_bytes(),
+            "publish": publish,
+        },
     )
 
 
+def lock_published(connection: Connection, *, patience: int) -> tuple[bytes | None, bytes | None]:
+    """Return what the log signed last, and what it published last; let nobody else publish before the transaction ends.
+
+    Others may add to the log meanwhile: the lock is not that of its row. Waits as ``lock_head`` does.
+    """
+    _begin(connection, patience)
+    connection.execute("SELECT pg_advisory_xact_lock(%s, 'atlas_log'::regclass::oid::int)", (_PUBLISHING,))
+    row = connection.execute("SELECT checkpoint, published FROM atlas_log").fetchone()
+    if row is None:
+        raise LogError("the row of the log in atlas_log is gone: restore the database")
+    return row[0], row[1]
+
+
+def publish(connection: Connection, note: SignedNote) -> None:
+    """Note that the log publishes ``note``. The caller holds the lock of ``lock_published``."""
+    connection.execute("UPDATE atlas_log SET published = %s", (note.to_bytes(),))
+
+
 def read_checkpoint(connection: Connection) -> bytes | None:
-    """Return the checkpoint that the log signed last, or None."""
-    row = connection.execute("SELECT checkpoint FROM atlas_log").fetchone()
+    """Return the checkpoint that the log published last, or None."""
+    row = connection.execute("SELECT published FROM atlas_log").fetchone()
     return row[0] if row else None
 
 
@@ -151,6 +171,18 @@ def read_tile(connection: Connection, tile: Tile) -> bytes:
     return bundle(parts) if tile.level == ENTRIES else b"".join(parts)
 
 
+def _begin(connection: Connection, patience: int) -> None:
+    """Set how long this transaction waits for a lock, and holds one; and that its commit is durable."""
+    connection.execute(
+        "SELECT set_config('lock_timeout', %(wait)s, true),"
+        # A writer that was stopped, or whose host is gone, must not hold the log for ever.
+        " set_config('idle_in_transaction_session_timeout', %(wait)s, true),"
+        " set_config('synchronous_commit', CASE current_setting('synchronous_commit')"
+        " WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true)",  # acknowledged is durable
+        {"wait": f"{patience}s"},
+    )
+
+
 def _found(connection: Connection) -> tuple[int, bytes] | None:
     try:
         with connection.transaction():
@@ -162,11 +194,15 @@ def _found(connection: Connection) -> tuple[int, bytes] | None:
 def _create(connection: Connection, key: VerifierKey) -> tuple[int, bytes] | None:
     content = Format(origin=key.name, key=key, created=datetime.now(UTC)).to_bytes()
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_MAKING,))
         for table in _TABLES:
             connection.execute(table)
-        if connection.execute("SELECT 1 FROM atlas_log_entry LIMIT 1").fetchone():
-            return None  # entries of a log whose row is gone: a new one must not be put before them
+        # Another process may have made the log meanwhile, and appended to it. But where there are entries and no row,
+        # that is gone, and a new one must not be put before them.
+        if connection.execute(
+            "SELECT 1 FROM atlas_log_entry WHERE NOT EXISTS (SELECT 1 FROM atlas_log) LIMIT 1"
+        ).fetchone():
+            return None
         connection.execute(
             "INSERT INTO atlas_log (version, format) VALUES (%s, %s) ON CONFLICT DO NOTHING", (VERSION, content)
         )

@@ -1,20 +1,23 @@
 """A log that others keep, reached over Rekor v2's interface. Nothing that it answers is believed before it is checked.
 
 An entry is posted to ``/api/v2/log/entries``. Where the log says that it is there already (409), it gives an index and
-no proof; then the proof is made from the log's tiles, at ``/api/v2/checkpoint`` and ``/api/v2/tile/…``.
+no proof; then the proof is made from the log's tiles, at ``/api/v2/checkpoint`` and ``/api/v2/tile/…``. And so is the
+proof that what it shows today continues what it showed before (``history``).
 
 See: rekor-tiles, ``CLIENTS.md``; https://c2sp.org/tlog-tiles.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import ip_address
-from urllib.parse import urlsplit
+from contextlib import contextmanager
+from pathlib import Path
 
 from airflow_provider_atlas.encoding import parse_decimal
-from airflow_provider_atlas.errors import ConfigError, LogError, MalformedError, MissingError, VerificationError
-from airflow_provider_atlas.tlog.backends.rekor_http import MOST_AT_ONCE, Answer, LogHttp
+from airflow_provider_atlas.errors import LogError, MalformedError, MissingError, VerificationError
+from airflow_provider_atlas.fetching import MOST_AT_ONCE, Answer
+from airflow_provider_atlas.tlog.backends.history import History
+from airflow_provider_atlas.tlog.backends.rekor_http import LogHttp, told
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint, SignedCheckpoint
 from airflow_provider_atlas.tlog.hashedrekord import HashedRekord
 from airflow_provider_atlas.tlog.note import MAX_NOTE_BYTES
@@ -25,23 +28,36 @@ from airflow_provider_atlas.tlog.trust import TrustedLog
 
 _TILE_BYTES = 32 * FULL
 _PUBLISHED_WITHIN = 20
+_STALE_AT_MOST = 5  # a checkpoint may be kept by a cache for a few seconds (tlog-tiles)
 _LOOK_AGAIN = 0.5
 
 
 class RekorV2Log:
-    """The log ``trusted``, reached over ``http``. It may be used from any thread, and across a fork."""
+    """The log ``trusted``, reached over ``http``. It may be used from any thread, and across a fork.
 
-    def __init__(self, http: LogHttp, trusted: TrustedLog, *, pause: Callable[[float], None] = time.sleep) -> None:
+    What this machine sees of the log is remembered in the folder ``seen``, or when that is None as long as this object
+    lives; a log that takes back or changes what it showed is refused.
+    """
+
+    def __init__(
+        self,
+        http: LogHttp,
+        trusted: TrustedLog,
+        *,
+        seen: Path | None = None,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._http = http
         self._trusted = trusted
         self._pause = pause
+        self._history = History(trusted, seen, lambda size: TileTree(size, self._tile).consistency_proof)
 
     def append(self, entries: Sequence[bytes]) -> Sequence[Receipt]:
         """Append ``entries``, each a hashedrekord 0.0.2, and return a checked receipt for each (``TransparencyLog``).
 
         The interface takes one entry at a time, so they are posted together and committed each by itself: when this
         raises, some of them may be in the log. Appending them again returns their receipts. Raises LogError when the
-        log is away, refuses one, or answers with what does not verify.
+        log is away, refuses one, or answers with what does not verify, or does not continue what it showed before.
         """
         if not all(0 < len(entry) <= MAX_ENTRY_BYTES for entry in entries):
             raise LogError(f"an entry of a log has 1 to {MAX_ENTRY_BYTES} bytes: log the digest of what is larger")
@@ -49,27 +65,39 @@ class RekorV2Log:
             leaves = [HashedRekord.parse(entry) for entry in entries]
         except MalformedError as error:
             raise LogError(f"the log at {self._http.url} takes hashedrekord 0.0.2 alone: {error}") from error
-        if len(leaves) < 2:
-            return [self._append(leaf) for leaf in leaves]
+        if not leaves:
+            return []
+        least = self._history.size
         with ThreadPoolExecutor(min(len(leaves), MOST_AT_ONCE)) as threads:
-            return list(threads.map(self._append, leaves))
+            receipts = list(threads.map(lambda leaf: self._append(leaf, least), leaves))
+        with self._believed("answered"):
+            self._history.go_on([SignedCheckpoint(each.checkpoint, each.note) for each in receipts], least)
+        return receipts
 
     def latest(self) -> Checkpoint | None:
         """Return the checkpoint that the log publishes, checked (``TransparencyLog.latest``)."""
-        try:
-            signed = self._published()
-        except (MalformedError, VerificationError) as error:
-            raise LogError(f"the checkpoint of the log at {self._http.url} is not to be believed: {error}") from error
+        with self._believed("shows"):
+            least = self._history.size
+            signed = self._published_at(least, _STALE_AT_MOST)
+            if signed:
+                self._history.go_on([signed], least)
+            elif least:
+                raise self._history.rolled_back(0, least)
         return signed.checkpoint if signed else None
 
-    def _append(self, leaf: HashedRekord) -> Receipt:
+    @contextmanager
+    def _believed(self, does: str) -> Iterator[None]:
+        try:
+            yield
+        except (MalformedError, MissingError, VerificationError) as error:
+            raise LogError(f"what the log at {self._http.url} {does} is not to be believed: {error}") from error
+
+    def _append(self, leaf: HashedRekord, least: int) -> Receipt:
         entry = leaf.to_bytes()
         answer = self._http.post("/api/v2/log/entries", request(leaf), at_most=MAX_RESPONSE_BYTES)
-        try:
-            receipt = self._receipt_in(answer) if answer.status in (200, 201) else self._receipt_of_old(answer)
+        with self._believed("answered"):
+            receipt = self._receipt_in(answer) if answer.status in (200, 201) else self._receipt_of_old(answer, least)
             self._trusted.check(receipt, entry)
-        except (MalformedError, MissingError, VerificationError) as error:
-            raise LogError(f"what the log at {self._http.url} answered is not to be believed: {error}") from error
         return receipt
 
     def _receipt_in(self, answer: Answer) -> Receipt:
@@ -78,24 +106,27 @@ class RekorV2Log:
             raise MalformedError("expected the id of the log that is trusted")
         return logged.receipt
 
-    def _receipt_of_old(self, answer: Answer) -> Receipt:
+    def _receipt_of_old(self, answer: Answer, least: int) -> Receipt:
         """Return a receipt, made from the tiles, for the entry that the log says it has."""
         if answer.status != 409:
-            raise LogError(f"the log at {self._http.url} refused an entry (HTTP {answer.status}): {_told(answer)}")
+            raise LogError(f"the log at {self._http.url} refused an entry (HTTP {answer.status}): {told(answer)}")
         index = parse_decimal(answer.headers.get("x-log-index", ""))
-        signed = self._published_beyond(index)
+        signed = self._published_at(max(index + 1, least), _PUBLISHED_WITHIN)
+        if signed is None or signed.checkpoint.size <= index:
+            raise MissingError("expected a checkpoint that covers the entry that the log says it has")
         hashes = TileTree(signed.checkpoint.size, self._tile).inclusion_proof(index)
         return Receipt(index=index, hashes=hashes, note=signed.note)
 
-    def _published_beyond(self, index: int) -> SignedCheckpoint:
-        """Return a checkpoint that covers ``index``; a log may take an entry some seconds before it publishes one."""
-        ends = time.monotonic() + _PUBLISHED_WITHIN
+    def _published_at(self, size: int, within: float) -> SignedCheckpoint | None:
+        """Return the checkpoint that the log publishes, once it has ``size`` entries or time is up.
+
+        A log may take an entry some seconds before it publishes it, and a cache may hold the checkpoint before.
+        """
+        ends = time.monotonic() + within
         while True:
             signed = self._published()
-            if signed and signed.checkpoint.size > index:
+            if (signed.checkpoint.size if signed else 0) >= size or time.monotonic() > ends:
                 return signed
-            if time.monotonic() > ends:
-                raise MissingError("expected a checkpoint that covers the entry that the log says it has")
             self._pause(_LOOK_AGAIN)
 
     def _published(self) -> SignedCheckpoint | None:
@@ -117,38 +148,3 @@ class RekorV2Log:
     def _expect_ok(self, answer: Answer) -> None:
         if answer.status != 200:
             raise LogError(f"the log at {self._http.url} refused to be read (HTTP {answer.status})")
-
-
-def checked_url(url: str, *, allow_public: bool) -> str:
-    """Return ``url``, the base of a log's interface, when it may be used.
-
-    Raises ConfigError unless it is https, or http to this machine, with a host and nothing but a path behind it; and,
-    without ``allow_public``, when it is a public log, where entries stay for everybody and for ever.
-    """
-    try:
-        parts = urlsplit(url)
-        host = (parts.hostname or "").rstrip(".").lower()
-        _ = parts.port
-    except ValueError as error:
-        raise ConfigError("[atlas] log is rekor-v2: and no URL") from error
-    if not host or parts.username is not None or "?" in url or "#" in url:
-        raise ConfigError("[atlas] log: expected rekor-v2:https://host/prefix, without a user, a query or a fragment")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
-        raise ConfigError("[atlas] log: expected https, or http to this machine alone")
-    if not allow_public and (host == "sigstore.dev" or host.endswith(".sigstore.dev")):
-        raise ConfigError(
-            f"{host} is public: entries stay there for everybody and for ever; set [atlas] allow_public_log = true"
-        )
-    return url
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _told(answer: Answer) -> str:
-    """Return what the log says of a refusal, as far as it can be shown."""
-    return ascii(answer.body[:200].decode("utf-8", "replace"))

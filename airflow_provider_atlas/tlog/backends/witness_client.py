@@ -18,7 +18,14 @@ from airflow_provider_atlas.tlog.checkpoint import Checkpoint
 from airflow_provider_atlas.tlog.cosignature import verify_cosignature
 from airflow_provider_atlas.tlog.note import NoteSignature, SignedNote
 from airflow_provider_atlas.tlog.policy import Witness, WitnessPolicy
-from airflow_provider_atlas.tlog.witness import MAX_REQUEST_BYTES, SIZE_TYPE, AddCheckpoint, Proof, parse_lines
+from airflow_provider_atlas.tlog.witness import (
+    MAX_REQUEST_BYTES,
+    SIZE_TYPE,
+    AddCheckpoint,
+    OvertakenError,
+    Proof,
+    parse_lines,
+)
 from airflow_provider_atlas.tlog.witness import parse_size as parse_tree_size
 
 LOGGER = logging.getLogger(__name__)
@@ -37,6 +44,7 @@ class _Reply:
     witness: Witness
     lines: Sequence[NoteSignature] = ()
     trouble: str = ""
+    overtaken: bool = False
 
 
 class Witnesses:
@@ -104,7 +112,7 @@ class Witnesses:
             lines = add_checkpoint(witness, note, proof, old=self._sizes.get(witness.name, 0), timeout=self._timeout)
             inbox.put(_Reply(witness=witness, lines=lines))
         except (AtlasError, OSError, requests.RequestException) as error:
-            inbox.put(_Reply(witness=witness, trouble=str(error)))
+            inbox.put(_Reply(witness=witness, trouble=str(error), overtaken=isinstance(error, OvertakenError)))
 
     def _complain(self, replies: Sequence[_Reply]) -> None:
         heard = {reply.witness.name: reply.trouble for reply in replies if not reply.lines}
@@ -116,7 +124,8 @@ class Witnesses:
         ]
         reason = "; ".join(troubles)
         if not self._fail_open:
-            raise LogError(f"no quorum of witnesses cosigned the log's checkpoint, so it waits: {reason}")
+            kind = OvertakenError if any(reply.overtaken for reply in replies) else LogError
+            raise kind(f"no quorum of witnesses cosigned the log's checkpoint, so it waits: {reason}")
         LOGGER.warning("A checkpoint is published without a quorum of its witnesses: %s", reason)
 
 
@@ -126,7 +135,8 @@ def add_checkpoint(
     """Return the lines by which ``witness`` cosigns the checkpoint in ``note``, verified.
 
     ``old`` is the size that it is thought to have cosigned last; it says so when it is another. Raises LogError when it
-    refuses, MalformedError or SignatureError for an answer that is none, and ``requests``' error when it is away.
+    refuses, OvertakenError when it has cosigned more, MalformedError or SignatureError for an answer that is none, and
+    ``requests``' error when it is away.
     """
     size = Checkpoint.parse(note.text).size
     for _ in range(_ATTEMPTS):
@@ -138,7 +148,7 @@ def add_checkpoint(
             raise LogError(f"refused with {status}: {body[:200].decode('utf-8', 'replace').strip()!r}")
         told = parse_tree_size(body.decode("utf-8", "replace").removesuffix("\n"))
         if told == old or told > size:
-            raise LogError(
+            raise (OvertakenError if told > size else LogError)(
                 f"it cosigned {told} entries of another history, or of a log that was rolled back: compare with it"
             )
         old = told

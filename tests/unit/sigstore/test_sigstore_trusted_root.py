@@ -1,15 +1,17 @@
 """A trusted root: the logs of a policy, as Sigstore's tools read them."""
 
 import base64
+import hashlib
 import json
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_der_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 from airflow_provider_atlas.errors import MalformedError
 from airflow_provider_atlas.sigstore.trusted_root import MAX_TRUSTED_ROOT_SIZE, TrustedRoot
-from airflow_provider_atlas.tlog.note import VerifierKey
+from airflow_provider_atlas.tlog.note import ECDSA, VerifierKey
 from airflow_provider_atlas.tlog.timestamp import TrustedAuthority
 from tests.support.small_run import MemorySigner
 
@@ -118,3 +120,14 @@ def test_a_log_that_we_do_not_write_is_malformed(change):
 def test_what_is_no_trusted_root_is_malformed(content):
     with pytest.raises(MalformedError):
         TrustedRoot.parse(content)
+
+
+def test_a_log_that_signs_with_ecdsa_is_told_by_its_key_as_it_is():
+    spki = ec.derive_private_key(7, ec.SECP256R1()).public_key()
+    der = spki.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    root = TrustedRoot(logs=[VerifierKey(name="rekor.example", public_key=der, kind=ECDSA)])
+    assert TrustedRoot.parse(root.to_bytes()).logs == tuple(root.logs)
+    (log,) = json.loads(root.to_bytes())["tlogs"]
+    assert log["publicKey"]["keyDetails"] == "PKIX_ECDSA_P256_SHA_256"
+    assert base64.b64decode(log["publicKey"]["rawBytes"]) == der
+    assert base64.b64decode(log["logId"]["keyId"]) == hashlib.sha256(der).digest()

@@ -39,6 +39,7 @@ def vendor() -> Vendor:
     [
         ("tdx_v4_padded", "tdx_v4_padded", "2025-06-19T10:32:28", "UpToDate", []),
         ("tdx_v5", "tdx_v5", "2026-02-18T10:58:52", "UpToDate", []),
+        ("tdx_v5_extended", "tdx_v5_extended", "2026-10-08T00:30:00", "UpToDate", []),
         (
             "tdx_v4_out_of_date",
             "tdx_v4_out_of_date",
@@ -112,6 +113,13 @@ def test_a_quote_of_version_5_and_tdx_1_5_is_genuine_too(vendor: Vendor):
     newer = replace(vendor.platform, pattern=replace(vendor.platform.pattern, version=5))
     quote = newer.quote(replace(GUEST, report_data=REPORT_DATA, td15=td15))
     assert vendor.verify(vendor.evidence(quote.to_bytes())).facts["quote_version"] == 5
+
+
+def test_an_extended_report_names_its_guest():
+    shown = real("tdx_v5_extended", "tdx_v5_extended")
+    claims = DcapVerifier().verify(shown, development_roots=(), at=moment("2026-10-08T00:30:00"))
+    assert str(claims.facts["td_id"]).startswith("e1f3ee829cb6f039")
+    assert claims.facts["vmid"] == 0
 
 
 def test_a_root_is_accepted_by_its_digest_and_no_other(vendor: Vendor):

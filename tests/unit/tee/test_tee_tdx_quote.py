@@ -11,7 +11,7 @@ from airflow_provider_atlas.tee.tdx.quote import TdxQuote, trim
 from airflow_provider_atlas.tee.tdx.report import TdReport
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "tee"
-REAL = ["tdx_v4_padded", "tdx_v4_out_of_date", "tdx_v5", "tdx_v5_no_tcb_level"]
+REAL = ["tdx_v4_padded", "tdx_v4_out_of_date", "tdx_v5", "tdx_v5_no_tcb_level", "tdx_v5_extended"]
 DCAP_NAMES = {
     "mr_td": "mrtd",
     "rt_mr0": "rtmr0",
@@ -72,6 +72,15 @@ def test_a_tdx_1_5_report_tells_the_tcb_that_runs_now():
     assert td15.mrservicetd == bytes(48)
 
 
+def test_an_extended_report_tells_which_guest_it_is():
+    td15 = TdxQuote.parse(real("tdx_v5_extended")).report.td15
+    theirs = dcap_qvl.parse_quote(real("tdx_v5_extended")).report
+    assert td15 is not None
+    assert td15.extended is not None
+    assert (td15.extended.td_id, td15.extended.vmid[0]) == (theirs.td_id, theirs.vmid)
+    assert td15.extended.cur_service_td_hash == theirs.cur_service_td_hash == bytes(48)
+
+
 def test_trimming_cuts_a_drivers_buffer_to_the_quote():
     buffer = (VECTORS / "tdx_v4_padded.quote").read_bytes()
     assert (len(buffer), len(trim(buffer))) == (5006, 4936)
@@ -129,14 +138,14 @@ def test_bytes_hidden_inside_a_quote_are_refused(quote: bytes, sizes: tuple[int,
         TdxQuote.parse(bytes(hiding))
 
 
-@pytest.mark.parametrize("size", [583, 585, 647, 649])
+@pytest.mark.parametrize("size", [583, 585, 647, 649, 884, 886])
 def test_a_report_of_another_size_is_refused(size: int):
     with pytest.raises(MalformedError, match="TD report"):
         TdReport.parse(bytes(size))
 
 
-@pytest.mark.parametrize(("kind", "size"), [(1, 384), (4, 885), (2, 648), (3, 584)])
+@pytest.mark.parametrize(("kind", "size"), [(1, 384), (4, 885), (4, 648), (2, 648), (3, 584)])
 def test_a_version_5_quote_of_another_report_type_or_size_is_refused(kind: int, size: int):
     quote = real("tdx_v5")
-    with pytest.raises(MalformedError, match="report"):
+    with pytest.raises(MalformedError, match="expected"):
         TdxQuote.parse(quote[:48] + kind.to_bytes(2, "little") + size.to_bytes(4, "little") + quote[54:])

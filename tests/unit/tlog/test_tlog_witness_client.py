@@ -10,44 +10,23 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_atlas.errors import ConfigError, LogError
-from airflow_provider_atlas.tlog.backends import witness_folder
 from airflow_provider_atlas.tlog.backends.posix import PosixLog
 from airflow_provider_atlas.tlog.backends.witness_client import Witnesses
-from airflow_provider_atlas.tlog.backends.witness_folder import WitnessFolder
 from airflow_provider_atlas.tlog.note import NoteSignature
-from airflow_provider_atlas.tlog.policy import WitnessPolicy
-from airflow_provider_atlas.tlog.trust import TrustedLog
 from airflow_provider_atlas.tlog.witness import AddCheckpoint, origin_id
-from tests.support.logs import KEY, ORIGIN, SIGNING_KEY, entries, entry
-from tests.support.witness_servers import serving
+from tests.support.logs import ORIGIN, SIGNING_KEY, entries, entry
+from tests.support.witness_servers import Witnessed
 from tests.support.witnesses import W1, W2, policy_of
 
 DEAD = "http://127.0.0.1:9"  # the discard port, where nobody listens
 
 
-class Town:
-    """Some witnesses, each of them served, and a policy that asks for some of them."""
-
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
-        self.folder, self.stack = folder, stack
-        self.lines: list[str] = []
-
-    def settle(self, name: str, *, url: str | None = None) -> WitnessFolder:
-        (key,) = witness_folder.create(self.folder / name, f"{name}.example", ["ed25519"])
-        witness = WitnessFolder(self.folder / name, {ORIGIN: [KEY]})
-        self.lines.append(f"witness {name} {key} {url or self.stack.enter_context(serving(witness))}")
-        return witness
-
-    def policy(self, threshold: int) -> WitnessPolicy:
-        names = " ".join(line.split(" ")[1] for line in self.lines)
-        return WitnessPolicy.parse("\n".join([*self.lines, f"group g {threshold} {names}", "quorum g", ""]).encode())
+class Town(Witnessed):
+    """Some witnesses, and logs in folders that ask them."""
 
     def log(self, threshold: int, *, fail_open: bool = False, folder: str = "log") -> PosixLog:
-        cosign = Witnesses(self.policy(threshold), fail_open=fail_open, timeout=1)
+        cosign = self.cosign(threshold, fail_open=fail_open, timeout=1)
         return PosixLog(self.folder / folder, ORIGIN, SIGNING_KEY, cosign=cosign)
-
-    def trusted(self, threshold: int) -> TrustedLog:
-        return TrustedLog(origin=ORIGIN, key=KEY, witnesses=self.policy(threshold))
 
 
 @pytest.fixture
