@@ -10,15 +10,18 @@ r"""AttestationBundle: the only bridge between making evidence and judging it. A
      "receipts": {"link": "c2sp.org/tlog-proof@v1\n…", …},
      "timestamps": {"link": "MIIE…"}}
 
+Where a worker has no key of its own, ``verificationMaterial`` is ``{"certificate": "MIIC…"}``, and has a
+``startCertificate`` beside it when the start was signed with an older one.
+
 A bundle holds the record of one try (``link``, ``provenance``, and where they exist ``start`` and ``tee``), a start
-alone, or a run's ``manifest``. Nothing in it is believed: the key is a hint, and a policy says which keys count.
+alone, or a run's ``manifest``. Nothing in it is believed: the key is a hint, and a policy says whose keys count.
 See: ``docs/format.md`` §2, ``docs/bundle.schema.json``. Canonical JSON (RFC 8785).
 """
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from airflow_provider_atlas.encoding import (
     Fields,
@@ -33,6 +36,7 @@ from airflow_provider_atlas.encoding import (
 from airflow_provider_atlas.errors import MalformedError
 from airflow_provider_atlas.intoto.scai import quote_descriptor, tee_statement
 from airflow_provider_atlas.intoto.statement import Statement
+from airflow_provider_atlas.signing.certificate import Certificate
 from airflow_provider_atlas.signing.dsse import Envelope
 from airflow_provider_atlas.signing.keys import PublicKey
 from airflow_provider_atlas.tee.binding import Binding
@@ -100,7 +104,9 @@ class BoundEvidence:
 class AttestationBundle:
     """Envelopes by role, all by one key; the TEE's evidence for the link; a receipt for each logged envelope.
 
-    ``timestamps`` are an authority's word on when it saw the signature of an envelope (RFC 3161, DER), unread.
+    A key that lives for some minutes has a ``certificate``. A task may outlive it: its start was then signed with the
+    key of ``start_certificate``, which is None where that is no other. ``timestamps`` are an authority's word on when
+    it saw the signature of an envelope (RFC 3161, DER), unread.
     A bundle without receipts is a record that its log has not seen yet.
     """
 
@@ -109,6 +115,8 @@ class AttestationBundle:
     bound_evidence: BoundEvidence | None = None
     receipts: Mapping[Role, Receipt] = field(default_factory=dict)
     timestamps: Mapping[Role, bytes] = field(default_factory=dict)
+    certificate: Certificate | None = None
+    start_certificate: Certificate | None = None
 
     @classmethod
     def parse(cls, content: bytes) -> "AttestationBundle":
@@ -117,15 +125,13 @@ class AttestationBundle:
             raise MalformedError(f"expected a bundle of at most {MAX_BUNDLE_SIZE} bytes")
         fields = Fields(parse_json(content), "the bundle")
         fields.one_of("mediaType", MEDIA_TYPE)
-        material = fields.fields("verificationMaterial")
         bundle = cls(
             envelopes={_role(name): Envelope.parse(value) for name, value in fields.object("envelopes").items()},
-            public_key=PublicKey.parse(b64decode(material.text("publicKey"))),
+            **_parse_material(fields.fields("verificationMaterial")),
             bound_evidence=fields.optional("evidence", lambda name: BoundEvidence.parse(fields.object(name))),
             receipts={_role(name): _parse_receipt(value) for name, value in fields.object("receipts").items()},
             timestamps={_role(name): _parse_timestamp(value) for name, value in fields.object("timestamps").items()},
         )
-        material.end()
         fields.end()
         bundle.check_shape()
         if bundle.to_bytes() != content:
@@ -139,13 +145,15 @@ class AttestationBundle:
             raise MalformedError("expected the envelopes of one record, and receipts and time-stamps of these alone")
         if ("tee" in roles) != (self.bound_evidence is not None):
             raise MalformedError("expected evidence exactly where a tee envelope states it")
+        if self.start_certificate is not None and not {"start", "link"} <= roles:
+            raise MalformedError("expected a certificate of the start beside a start that a link ends")
 
     def to_bytes(self) -> bytes:
         """Return this bundle in canonical JSON."""
         return canonical_json(
             {
                 "mediaType": MEDIA_TYPE,
-                "verificationMaterial": {"publicKey": b64encode(self.public_key.spki)},
+                "verificationMaterial": self._material(),
                 "envelopes": {role: envelope.to_json() for role, envelope in self.envelopes.items()},
                 "evidence": self.bound_evidence.to_json() if self.bound_evidence else None,
                 "receipts": {role: receipt.to_bytes().decode("utf-8") for role, receipt in self.receipts.items()},
@@ -153,12 +161,36 @@ class AttestationBundle:
             }
         )
 
+    def certificate_of(self, role: Role) -> Certificate | None:
+        """Return the certificate of the key that signed the envelope ``role``, or None where a lasting key did."""
+        return self.start_certificate or self.certificate if role == "start" else self.certificate
 
-def log_entry(envelope: Envelope, key: PublicKey) -> bytes:
-    """Return what is logged of ``envelope``: a Rekor v2 hashedrekord, so digests, a signature and a key; no content."""
-    return HashedRekord(
-        digest=hashlib.sha256(envelope.pae).digest(), signature=envelope.signature, spki=key.spki
-    ).to_bytes()
+    def key_of(self, role: Role) -> PublicKey:
+        """Return the key that is said to have signed the envelope ``role``."""
+        certificate = self.certificate_of(role)
+        return certificate.public_key if certificate else self.public_key
+
+    def log_entry(self, role: Role) -> bytes:
+        """Return what is logged of the envelope ``role``: see ``log_entry``."""
+        return log_entry(self.envelopes[role], self.certificate_of(role) or self.public_key)
+
+    def _material(self) -> JsonObject:
+        if self.certificate is None:
+            return {"publicKey": b64encode(self.public_key.spki)}
+        material = {"certificate": b64encode(self.certificate.der)}
+        if self.start_certificate is not None:
+            material["startCertificate"] = b64encode(self.start_certificate.der)
+        return material
+
+
+def log_entry(envelope: Envelope, signer: PublicKey | Certificate) -> bytes:
+    """Return what is logged of ``envelope``: a Rekor v2 hashedrekord, so digests, a signature and a key; no content.
+
+    ``signer`` is the key, or the certificate of it where it has one.
+    """
+    named = {"certificate": signer.der} if isinstance(signer, Certificate) else {"spki": signer.spki}
+    digest = hashlib.sha256(envelope.pae).digest()
+    return HashedRekord(digest=digest, signature=envelope.signature, **named).to_bytes()
 
 
 def vouching_statement(step: str, envelope: Envelope, bound: BoundEvidence) -> Statement:
@@ -184,6 +216,21 @@ def _role(name: str) -> Role:
 
 def _session_timestamp(fields: Fields) -> bytes | None:
     return fields.optional("timestamp", lambda name: _parse_timestamp(fields.any(name)))
+
+
+def _parse_material(material: Fields) -> dict[str, Any]:
+    if material.has("publicKey"):
+        key = PublicKey.parse(b64decode(material.text("publicKey")))
+        material.end()
+        return {"public_key": key}
+    certificate = Certificate.parse(b64decode(material.text("certificate")))
+    start = None
+    if material.has("startCertificate"):
+        start = Certificate.parse(b64decode(material.text("startCertificate")))
+        if start == certificate:
+            raise MalformedError("expected a certificate of the start only where it is another than the link's")
+    material.end()
+    return {"public_key": certificate.public_key, "certificate": certificate, "start_certificate": start}
 
 
 def _parse_receipt(value: Json) -> Receipt:

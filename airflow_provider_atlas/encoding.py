@@ -206,10 +206,6 @@ class Fields:
         """Return the moment ``name``, spelled as ``format_time`` does."""
         return parse_time(self.text(name))
 
-    def has(self, name: str) -> bool:
-        """Whether there is a member ``name``: of a format that has it in some cases alone."""
-        return name in self._left
-
     def optional(self, name: str, take: Callable[[str], T]) -> T | None:
         """Return ``take(name)``, an accessor of this object, or None when ``name`` is null.
 
@@ -218,6 +214,10 @@ class Fields:
         if name in self._left and self._left[name] is None:
             return cast("None", self._take(name))
         return take(name)
+
+    def has(self, name: str) -> bool:
+        """Return whether a member ``name`` is there that nobody took."""
+        return name in self._left
 
     def discard(self, name: str) -> None:
         """Leave the member ``name`` out, if it is there and whatever it holds: for the formats of others."""

@@ -34,7 +34,9 @@ _OPTIONS = (
     ),
     ("deployment", "airflow", "prod-eu", "The name of this Airflow installation, in every record"),
     ("home", "", "/var/lib/atlas", "Where the defaults below lie; $AIRFLOW_HOME/atlas when empty"),
-    ("signer", "", "file:/etc/atlas/task.pem", "The key that signs tasks; made at first use when empty"),
+    ("signer", "", "file:/etc/atlas/task.pem", "The key that signs tasks; or fulcio:https://host, for none"),
+    ("signer_token_file", "", "/var/run/secrets/tokens/fulcio", "The file of the worker's identity token"),
+    ("signer_audience", "sigstore", "fulcio.example.org", "Whom that token is meant for, as Fulcio expects"),
     (
         "attester",
         "none:",

@@ -1,9 +1,9 @@
 """Settings: the ``[atlas]`` section, parsed once, frozen; unknown keys are refused.
 
-Backends are URIs whose scheme picks them: ``file:/etc/atlas/task.pem``, ``posix:/var/lib/atlas/log``,
-``rekor-v2:https://log.example.org``, ``rekor-v1:https://rekor.example.org``. A log that many hosts share is
-``s3://bucket/prefix?endpoint=https://…&region=…`` or ``postgresql://user@host/database``; what is secret for them comes
-from the environment, and is refused in the setting.
+Backends are URIs whose scheme picks them: ``file:/etc/atlas/task.pem``, ``fulcio:https://fulcio.example.org``,
+``posix:/var/lib/atlas/log``, ``rekor-v2:https://log.example.org``, ``rekor-v1:https://rekor.example.org``. A log that
+many hosts share is ``s3://bucket/prefix?endpoint=https://…&region=…`` or ``postgresql://user@host/database``; what is
+secret for them comes from the environment, and is refused in the setting.
 """
 
 from collections.abc import Mapping
@@ -29,6 +29,8 @@ DEFAULTS: Mapping[str, str] = {
     "deployment": "airflow",
     "home": "",
     "signer": "",
+    "signer_token_file": "",
+    "signer_audience": "sigstore",
     "attester": "none:",
     "attester_mode": "task",
     "endorsements": "none:",
@@ -54,11 +56,12 @@ class Settings:
     """One deployment's settings, complete and checked.
 
     ``signer``, ``attester``, ``log``, ``log_signer``, ``archive`` and ``spool`` are URIs. A key that was named must
-    exist; a default one is made at its first use, and ``made_keys`` says which those are. In the ``attester_mode``
-    ``session`` the key of ``signer`` signs manifests, and nothing else. ``log_witnesses`` is the path
-    of a witness policy (tlog-policy), or empty: then checkpoints are published, or taken, as the log signed them. For a
-    log that others keep, ``log_key`` is its verifier key, ``log_token_file`` the path of the token that may write, or
-    empty; of Rekor v1 ``log_origin`` must be named, ``host - tree id``.
+    exist; a default one is made at its first use, and ``made_keys`` says which those are. For a signer that Fulcio
+    certifies, ``signer_token_file`` is the path of the worker's identity token, and ``signer_audience`` whom that is
+    meant for. In the ``attester_mode`` ``session`` the key of ``signer`` signs manifests, and nothing else.
+    ``log_witnesses`` is the path of a witness policy (tlog-policy), or empty: then checkpoints are published, or taken,
+    as the log signed them. For a log that others keep, ``log_key`` is its verifier key, ``log_token_file`` the path of
+    the token that may write, or empty; of Rekor v1 ``log_origin`` must be named, ``host - tree id``.
     ``endorsements`` says where what vouches for the platform is fetched, for a TEE that has none of its own to give.
     ``tsa`` is the URL of the time-stamp authority that each record shall be shown to, or empty.
     ``policy`` is the path of the policy that ``AtlasVerifyOperator`` judges by, or empty. ``image`` is the digest of
@@ -69,6 +72,8 @@ class Settings:
     deployment: str
     home: str
     signer: str
+    signer_token_file: str
+    signer_audience: str
     attester: str
     attester_mode: AttesterMode
     endorsements: str

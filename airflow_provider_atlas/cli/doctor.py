@@ -8,6 +8,7 @@ from pathlib import Path
 from airflow_provider_atlas.cli.arguments import add_json, read_file
 from airflow_provider_atlas.cli.deployment import add_home, settings_of
 from airflow_provider_atlas.cli.output import Output
+from airflow_provider_atlas.encoding import format_time
 from airflow_provider_atlas.errors import AtlasError, ConfigError
 from airflow_provider_atlas.settings import Settings, path_of
 from airflow_provider_atlas.verify.policy import Policy
@@ -66,6 +67,10 @@ def _settings(settings: Settings) -> str:
 
 
 def _signer(settings: Settings) -> str:
+    if signers.is_keyless(settings):
+        own = signers.certificate_of_worker(settings)
+        ends = format_time(own.parsed.not_valid_after_utc)
+        return f"{settings.signer}, certifies {own.identity} by {own.issuer}, until {ends}"
     path = path_of(settings.signer, "file", "signer")
     if "signer" in settings.made_keys and not Path(path).exists():
         return f"{path} {_LATER}{_writable(path)}"

@@ -4,7 +4,7 @@
 
     train[0].1.link.sigstore.json   the link of the first try of train[0]; so for start, provenance and tee
     manifest.sigstore.json          how the run ended
-    trusted_root.json               the logs and time-stamp authorities that the policy trusts
+    trusted_root.json               the logs and authorities that the policy trusts
     1f0c….pub                       a key that the policy trusts, by the SHA-256 of its SubjectPublicKeyInfo; PEM
 
 What is written here was verified: signatures, keys and logs by the policy, before a first file is there.
@@ -21,6 +21,8 @@ from airflow_provider_atlas.cli.arguments import empty_folder, read_file, run_fo
 from airflow_provider_atlas.cli.output import Output
 from airflow_provider_atlas.encoding import JsonObject
 from airflow_provider_atlas.errors import ConfigError, MalformedError, MissingError, SignatureError
+from airflow_provider_atlas.signing.certificate import Certificate
+from airflow_provider_atlas.signing.keys import PublicKey
 from airflow_provider_atlas.sigstore.bundle import SigstoreBundle
 from airflow_provider_atlas.sigstore.trusted_root import TrustedRoot
 from airflow_provider_atlas.verify.policy import Policy
@@ -51,7 +53,8 @@ def run(options: Namespace) -> int:
     judge = judge_by(policy, at=datetime.now(UTC))
     bundles = {f"{name}{SUFFIX}": _verified(name, *place, judge) for name, place in found.logged.items()}
     # Also those that the policy trusts for a session's evidence: what is left out of it is not exported.
-    trusted = [*(signer.key for signer in policy.signers), *(bundle.public_key for bundle, _ in found.logged.values())]
+    attested = [bundle.public_key for bundle, _ in found.logged.values() if bundle.certificate is None]
+    trusted = [*(signer.key for signer in policy.signers), *attested]
     keys = {f"{key.sha256}.pub": key.pem.encode("ascii") for key in trusted}
     folder = empty_folder(options.out)
     for name, content in keys.items():
@@ -72,8 +75,13 @@ def _policy(options: Namespace) -> Policy:
 
 
 def _root(policy: Policy) -> TrustedRoot:
-    authorities = policy.timestamps.authorities if policy.timestamps else ()
-    return TrustedRoot(logs=[log.key for log in policy.logs], authorities=authorities)
+    fulcios = [identity.fulcio for identity in policy.identities]
+    return TrustedRoot(
+        logs=[log.key for log in policy.logs],
+        authorities=policy.timestamps.authorities if policy.timestamps else (),
+        fulcios=list(dict.fromkeys(tuple(fulcio.certificates) for fulcio in fulcios)),
+        ct_keys=list(dict.fromkeys(key for fulcio in fulcios for key in fulcio.ct_keys)),
+    )
 
 
 def _find(run: Archive) -> _Found:
@@ -114,14 +122,19 @@ def _verified(name: str, bundle: AttestationBundle, role: Role, judge: Judge) ->
     policy = judge.policy
     receipt = bundle.receipts[role]
     log = policy.log(receipt.checkpoint.origin)
+    signer = _trusted_signer(name, bundle, role, judge)
+    if log is None:
+        raise SignatureError(f"{name}: expected a log that the policy trusts, not {receipt.checkpoint.origin}")
+    exported = SigstoreBundle.of(bundle.envelopes[role], signer, receipt, log)
+    return replace(exported, timestamp=_trusted_timestamp(bundle, role, policy))
+
+
+def _trusted_signer(name: str, bundle: AttestationBundle, role: Role, judge: Judge) -> PublicKey | Certificate:
     try:
         check_signature(bundle, judge)
     except SignatureError as error:
         raise SignatureError(f"{name}: expected a key that the policy trusts: {error}") from error
-    if log is None:
-        raise SignatureError(f"{name}: expected a log that the policy trusts, not {receipt.checkpoint.origin}")
-    exported = SigstoreBundle.of(bundle.envelopes[role], bundle.public_key, receipt, log)
-    return replace(exported, timestamp=_trusted_timestamp(bundle, role, policy))
+    return bundle.certificate_of(role) or bundle.public_key
 
 
 def _trusted_timestamp(bundle: AttestationBundle, role: Role, policy: Policy) -> bytes | None:

@@ -91,7 +91,7 @@ def _entry(options: Namespace) -> bytes | None:
         bundle = AttestationBundle.parse(read_file(options.bundle, "the bundle"))
         if options.role not in bundle.envelopes:
             raise ConfigError(f"the bundle has no {options.role!r}; it has {', '.join(sorted(bundle.envelopes))}")
-        return log_entry(bundle.envelopes[options.role], bundle.public_key)
+        return bundle.log_entry(options.role)
     if options.envelope:
         if not options.signer:
             raise ConfigError("expected --signer FILE: what is logged of an envelope includes the key that signed it")

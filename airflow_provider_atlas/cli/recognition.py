@@ -11,6 +11,7 @@ from airflow_provider_atlas.intoto.link import Link
 from airflow_provider_atlas.intoto.pipeline import Pipeline
 from airflow_provider_atlas.intoto.scai import attribute_for
 from airflow_provider_atlas.intoto.statement import STATEMENT_TYPE, Statement
+from airflow_provider_atlas.signing.certificate import Certificate
 from airflow_provider_atlas.signing.dsse import Envelope
 from airflow_provider_atlas.tee.binding import Binding
 from airflow_provider_atlas.tee.evidence import Evidence
@@ -58,6 +59,7 @@ def describe_policy(policy: Policy) -> JsonObject:
         "signers": {
             **{signer.name: signer.key.sha256 for signer in policy.signers},
             **dict.fromkeys(policy.attested_signers, "whichever key a session attests"),
+            **{each.name: f"{each.identity}, by {each.issuer}" for each in policy.identities},
         },
         "logs": {log.origin: str(log.key) for log in policy.logs},
         "evidence": "required" if policy.tee.required else "optional",
@@ -105,10 +107,20 @@ def _bundle(bundle: AttestationBundle) -> JsonObject:
     return {
         "what": "bundle",
         "signer_sha256": bundle.public_key.sha256,
+        "certificate": _certificate(bundle.certificate) if bundle.certificate else None,
         "envelopes": {role: _envelope(envelope) for role, envelope in bundle.envelopes.items()},
         "evidence": describe_evidence(bound.evidence, bound.binding) if bound else None,
         "receipts": {role: _receipt(receipt) for role, receipt in bundle.receipts.items()},
         "timestamps": {role: f"{len(timestamp)} bytes" for role, timestamp in bundle.timestamps.items()},
+    }
+
+
+def _certificate(certificate: Certificate) -> JsonObject:
+    return {
+        "identity": certificate.identity,
+        "issuer": certificate.issuer,
+        "held_from": format_time(certificate.parsed.not_valid_before_utc),
+        "held_until": format_time(certificate.parsed.not_valid_after_utc),
     }
 
 

@@ -13,7 +13,8 @@ r"""A Sigstore bundle: one logged envelope, with all that Sigstore's own tools n
        "timestampVerificationData": {"rfc3161Timestamps": [{"signedTimestamp": "<base64>"}]}},
      "dsseEnvelope": {"payload": "…", "payloadType": "application/vnd.in-toto+json", "signatures": […]}}
 
-The last member of the material is there where an authority stamped the envelope's signature. An entry of Rekor v1 has
+The last member of the material is there where an authority stamped the envelope's signature. Of a signer that has a
+certificate, ``"certificate": {"rawBytes": "<base64>"}`` stands in the place of ``publicKey``. An entry of Rekor v1 has
 version 0.0.1, and its promise as ``inclusionPromise`` and ``integratedTime``.
 
 Nothing is logged again for it: the leaf is Rekor's, and a receipt is its inclusion proof in another spelling.
@@ -37,6 +38,7 @@ from airflow_provider_atlas.encoding import (
     parse_json,
 )
 from airflow_provider_atlas.errors import MalformedError
+from airflow_provider_atlas.signing.certificate import Certificate
 from airflow_provider_atlas.signing.dsse import Envelope
 from airflow_provider_atlas.signing.keys import PublicKey
 from airflow_provider_atlas.tlog import rekor_v1
@@ -53,30 +55,33 @@ _STAMPED = "timestampVerificationData"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigstoreBundle:
-    """An envelope, the key that signed it, and the receipt of a log whose key has the hash ``log_id`` (32 bytes).
+    """An envelope, who signed it, and the receipt of a log whose key has the hash ``log_id`` (32 bytes).
 
-    ``entries`` is the kind of leaf that the log has. ``timestamp`` (TimeStampResp, RFC 3161, DER) is over the
-    signature, and nobody looks into it here. Nothing else has been verified either, unless ``of`` made it.
+    ``signer`` is the key, or the certificate of it where it has one; ``entries`` is the kind of leaf that the log has.
+    ``timestamp`` (TimeStampResp, RFC 3161, DER) is over the signature, and nobody looks into it here. Nothing else has
+    been verified either, unless ``of`` made it.
     """
 
     envelope: Envelope
-    public_key: PublicKey
+    signer: PublicKey | Certificate
     receipt: Receipt
     log_id: bytes
     timestamp: bytes | None = None
     entries: Entries = "hashedrekord 0.0.2"
 
     @classmethod
-    def of(cls, envelope: Envelope, key: PublicKey, receipt: Receipt, log: TrustedLog) -> "SigstoreBundle":
-        """Return the bundle of ``envelope``, which ``key`` signed and ``log`` holds; without a time-stamp.
+    def of(
+        cls, envelope: Envelope, signer: PublicKey | Certificate, receipt: Receipt, log: TrustedLog
+    ) -> "SigstoreBundle":
+        """Return the bundle of ``envelope``, which ``signer`` signed and ``log`` holds; without a time-stamp.
 
         Raises SignatureError or InclusionError where it does not: a bundle that no tool accepts helps nobody.
         """
-        envelope.verify(key, envelope.payload_type)
-        log.check(receipt, log_entry(envelope, key))
+        envelope.verify(_key_of(signer), envelope.payload_type)
+        log.check(receipt, log_entry(envelope, signer))
         # Of what an extra says a Sigstore bundle has a place for the promise of Rekor v1 alone.
         receipt = receipt if log.entries == "hashedrekord 0.0.1" else replace(receipt, extra=b"")
-        return cls(envelope=envelope, public_key=key, receipt=receipt, log_id=log.key.key_hash, entries=log.entries)
+        return cls(envelope=envelope, signer=signer, receipt=receipt, log_id=log.key.key_hash, entries=log.entries)
 
     @classmethod
     def parse(cls, content: bytes) -> "SigstoreBundle":
@@ -96,7 +101,7 @@ class SigstoreBundle:
         parse_leaf = HashedRekord.parse if version == "0.0.2" else rekor_v1.parse_leaf
         bundle = cls(
             envelope=Envelope.parse(fields.object("dsseEnvelope")),
-            public_key=PublicKey.parse(parse_leaf(b64decode(body)).spki),
+            signer=_signer_in(parse_leaf(b64decode(body))),
             receipt=replace(_parse_proof(entry.fields("inclusionProof")), extra=_parse_promise(entries[0])),
             entries="hashedrekord 0.0.2" if version == "0.0.2" else "hashedrekord 0.0.1",
             log_id=b64decode(entry.fields("logId").text("keyId")),
@@ -113,10 +118,10 @@ class SigstoreBundle:
             "logId": {"keyId": b64encode(self.log_id)},
             "kindVersion": {"kind": kind, "version": version},
             "inclusionProof": _proof(self.receipt),
-            "canonicalizedBody": b64encode(leaf_of(log_entry(self.envelope, self.public_key), self.entries)),
+            "canonicalizedBody": b64encode(leaf_of(log_entry(self.envelope, self.signer), self.entries)),
             **(_promise(self.receipt.extra) if self.receipt.extra else {}),
         }
-        material: dict[str, Json] = {"publicKey": {"hint": key_hint(self.public_key)}, "tlogEntries": [entry]}
+        material: dict[str, Json] = {**_named(self.signer), "tlogEntries": [entry]}
         if self.timestamp is not None:
             material[_STAMPED] = {"rfc3161Timestamps": [{"signedTimestamp": b64encode(self.timestamp)}]}
         return canonical_json(
@@ -131,7 +136,7 @@ class SigstoreBundle:
         # What is said twice (the index, the root, the key's hint) agrees with itself, or this is not how it is spelled.
         if len(self.log_id) != 32 or all(line.key_id != self.log_id[:4] for line in self.receipt.note.signatures):
             raise MalformedError("expected a Sigstore bundle whose log signed the checkpoint")
-        if self.envelope.keyid != self.public_key.keyid:
+        if self.envelope.keyid != _key_of(self.signer).keyid:
             raise MalformedError("expected a Sigstore bundle whose envelope names the key of its log entry")
         if self.to_bytes() != content:
             raise MalformedError("expected the Sigstore bundle in its one spelling, canonical JSON")
@@ -140,6 +145,20 @@ class SigstoreBundle:
 def key_hint(key: PublicKey) -> str:
     """Return how a bundle names ``key``: as protobuf-specs recommend, the base64 of RFC 6962's id of a key."""
     return b64encode(hashlib.sha256(key.spki).digest())
+
+
+def _key_of(signer: PublicKey | Certificate) -> PublicKey:
+    return signer.public_key if isinstance(signer, Certificate) else signer
+
+
+def _named(signer: PublicKey | Certificate) -> JsonObject:
+    if isinstance(signer, Certificate):
+        return {"certificate": {"rawBytes": b64encode(signer.der)}}
+    return {"publicKey": {"hint": key_hint(signer)}}
+
+
+def _signer_in(leaf: HashedRekord) -> PublicKey | Certificate:
+    return Certificate.parse(leaf.certificate) if leaf.certificate else PublicKey.parse(leaf.spki)
 
 
 def _proof(receipt: Receipt) -> JsonObject:

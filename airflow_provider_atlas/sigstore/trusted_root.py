@@ -1,4 +1,4 @@
-"""A Sigstore trusted root: the logs and the time-stamp authorities that Sigstore's tools shall believe.
+"""A Sigstore trusted root: the logs and the authorities that Sigstore's tools shall believe.
 
 ::
 
@@ -12,9 +12,10 @@
                                "validFor": {"start": "1970-01-01T00:00:00Z"}}],
      "certificateAuthorities": [], "ctlogs": []}
 
-The two empty lists are no mistake: keys that their owners keep need no certificates and stand beside the root, and
-tools refuse a root without the lists. A policy has no word on how long a log's key or an authority holds, so that
-begins with time itself.
+``certificateAuthorities`` are spelled as the time-stamp authorities are, ``ctlogs`` as the logs are, with ECDSA P-256
+(``PKIX_ECDSA_P256_SHA_256``) and the SHA-256 of the key for an id. Where they are empty that is no mistake: keys that
+their owners keep need no certificates and stand beside the root, and tools refuse a root without the lists. A policy
+has no word on how long a log's key or an authority holds, so that begins with time itself.
 
 A log that signs with ECDSA has ``PKIX_ECDSA_P256_SHA_256`` for its ``keyDetails``.
 
@@ -26,6 +27,7 @@ from dataclasses import dataclass
 
 from airflow_provider_atlas.encoding import Fields, Json, JsonObject, b64decode, b64encode, canonical_json, parse_json
 from airflow_provider_atlas.errors import MalformedError
+from airflow_provider_atlas.signing.keys import PublicKey
 from airflow_provider_atlas.tlog.note import ECDSA, ED25519, VerifierKey, check_name
 from airflow_provider_atlas.tlog.timestamp import TrustedAuthority
 
@@ -42,10 +44,16 @@ _FOR_EVER: JsonObject = {"start": "1970-01-01T00:00:00Z"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustedRoot:
-    """The logs, by the keys that sign their checkpoints, and the authorities that say when."""
+    """The logs, by the keys that sign their checkpoints, the authorities that say when, and those that say who.
+
+    ``fulcios`` are the certificates of the latter (DER, the issuing one first, up to a root), ``ct_keys`` the keys of
+    the logs that have seen what they issue.
+    """
 
     logs: Sequence[VerifierKey]
     authorities: Sequence[TrustedAuthority] = ()
+    fulcios: Sequence[Sequence[bytes]] = ()
+    ct_keys: Sequence[PublicKey] = ()
 
     @classmethod
     def parse(cls, content: bytes) -> "TrustedRoot":
@@ -56,6 +64,8 @@ class TrustedRoot:
         root = cls(
             logs=tuple(map(_parse_log, fields.items("tlogs"))),
             authorities=tuple(map(_parse_authority, fields.items("timestampAuthorities"))),
+            fulcios=tuple(_parse_authority(each).certificates for each in fields.items("certificateAuthorities")),
+            ct_keys=tuple(map(_parse_ct_log, fields.items("ctlogs"))),
         )
         if root.to_bytes() != content:
             raise MalformedError("expected the trusted root in its one spelling, canonical JSON")
@@ -67,9 +77,9 @@ class TrustedRoot:
             {
                 "mediaType": MEDIA_TYPE,
                 "tlogs": list(map(_log, self.logs)),
-                "certificateAuthorities": [],
-                "ctlogs": [],
-                "timestampAuthorities": list(map(_authority, self.authorities)),
+                "certificateAuthorities": [_authority("", each) for each in self.fulcios],
+                "ctlogs": list(map(_ct_log, self.ct_keys)),
+                "timestampAuthorities": [_authority(each.name, each.certificates) for each in self.authorities],
             }
         )
 
@@ -102,17 +112,35 @@ def _parse_log(value: Json) -> VerifierKey:
     return key
 
 
-def _authority(authority: TrustedAuthority) -> JsonObject:
+def _ct_log(key: PublicKey) -> JsonObject:
     return {
-        "subject": {"organization": "", "commonName": authority.name},
+        "baseUrl": "",
+        "hashAlgorithm": "SHA2_256",
+        "publicKey": {
+            "rawBytes": b64encode(key.spki),
+            "keyDetails": "PKIX_ECDSA_P256_SHA_256",
+            "validFor": _FOR_EVER,
+        },
+        "logId": {"keyId": b64encode(bytes.fromhex(key.sha256))},
+    }
+
+
+def _parse_ct_log(value: Json) -> PublicKey:
+    log = Fields(value, "the certificate transparency log")
+    return PublicKey.parse(b64decode(log.fields("publicKey").text("rawBytes")))
+
+
+def _authority(name: str, certificates: Sequence[bytes]) -> JsonObject:
+    return {
+        "subject": {"organization": "", "commonName": name},
         "uri": "",
-        "certChain": {"certificates": [{"rawBytes": b64encode(each)} for each in authority.certificates]},
+        "certChain": {"certificates": [{"rawBytes": b64encode(each)} for each in certificates]},
         "validFor": _FOR_EVER,
     }
 
 
 def _parse_authority(value: Json) -> TrustedAuthority:
-    authority = Fields(value, "the time-stamp authority")
+    authority = Fields(value, "the authority")
     chain = authority.fields("certChain").items("certificates")
     return TrustedAuthority(
         name=authority.fields("subject").text("commonName"),

@@ -6,6 +6,8 @@
     "digest":"<base64>"},"signature":{"content":"<base64>","verifier":{"keyDetails":"PKIX_ECDSA_P256_SHA_256",
     "publicKey":{"rawBytes":"<base64>"}}}}}}
 
+Of a signer that has a certificate, ``x509Certificate`` stands in the place of ``publicKey``.
+
 On one line it is byte for byte what Rekor v2 logs, so that a receipt of any log here can stand in a Sigstore bundle.
 
 See: rekor-tiles, ``HashedRekordLogEntryV002`` (kind ``hashedrekord``, version 0.0.2), RFC 8785.
@@ -18,6 +20,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+from cryptography.x509 import load_der_x509_certificate
 
 from airflow_provider_atlas.encoding import (
     Fields,
@@ -40,13 +43,14 @@ _SCHEME = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
 class HashedRekord:
     """``signature`` (DER) of a message with the SHA-256 ``digest``, by the P-256 key ``spki`` (SubjectPublicKeyInfo).
 
-    For an envelope the message is its pre-authentication encoding (DSSE). Nothing here has been verified
-    before ``verify``.
+    A signer that has a ``certificate`` (X.509, DER) is named by that, and ``spki`` is empty. For an envelope the
+    message is its pre-authentication encoding (DSSE). Nothing here has been verified before ``verify``.
     """
 
     digest: bytes
     signature: bytes
-    spki: bytes
+    spki: bytes = b""
+    certificate: bytes = b""
 
     @classmethod
     def parse(cls, data: bytes) -> "HashedRekord":
@@ -60,27 +64,31 @@ class HashedRekord:
         entry.end()
         record = spec.fields("hashedRekordV002")
         spec.end()
-        leaf = cls(**_parse_data(record.fields("data")), **_parse_signature(record.fields("signature")))
+        leaf = cls(digest=_parse_data(record.fields("data")), **parse_signature(record.fields("signature")))
         record.end()
         return leaf
 
     def to_bytes(self) -> bytes:
         """Return the leaf in its one spelling, canonical JSON."""
         data: JsonObject = {"algorithm": "SHA2_256", "digest": b64encode(self.digest)}
-        verifier: JsonObject = {"keyDetails": KEY_DETAILS, "publicKey": {"rawBytes": b64encode(self.spki)}}
-        record: JsonObject = {
-            "data": data,
-            "signature": {"content": b64encode(self.signature), "verifier": verifier},
-        }
+        record: JsonObject = {"data": data, "signature": self.signature_json()}
         return canonical_json({"apiVersion": "0.0.2", "kind": "hashedrekord", "spec": {"hashedRekordV002": record}})
 
-    def verify(self) -> None:
-        """Check that the key signed a message with this digest.
+    def signature_json(self) -> JsonObject:
+        """Return the member ``signature`` of the leaf, and of a request to log it."""
+        named, raw = ("x509Certificate", self.certificate) if self.certificate else ("publicKey", self.spki)
+        verifier: JsonObject = {"keyDetails": KEY_DETAILS, named: {"rawBytes": b64encode(raw)}}
+        return {"content": b64encode(self.signature), "verifier": verifier}
 
-        Raises SignatureError when it did not, and MalformedError when ``spki`` is no P-256 key in its one spelling.
+    def verify(self) -> None:
+        """Check that the key signed a message with this digest. Whom a certificate names is nobody's question here.
+
+        Raises SignatureError when it did not, and MalformedError when there is no P-256 key in its one spelling, or no
+        certificate of one.
         """
+        key = _certified_key(self.certificate) if self.certificate else _key(self.spki)
         try:
-            _key(self.spki).verify(self.signature, self.digest, _SCHEME)
+            key.verify(self.signature, self.digest, _SCHEME)
         except InvalidSignature as error:
             raise SignatureError("expected a signature of the digest by the key of the log entry") from error
 
@@ -98,24 +106,37 @@ def _key(spki: bytes) -> ec.EllipticCurvePublicKey:
     return key
 
 
-def _parse_data(data: Fields) -> dict[str, bytes]:
+def _certified_key(certificate: bytes) -> ec.EllipticCurvePublicKey:
+    try:
+        key = load_der_x509_certificate(certificate).public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise MalformedError("expected a certificate (X.509, DER)") from error
+    return _key(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+
+
+def _parse_data(data: Fields) -> bytes:
     data.one_of("algorithm", "SHA2_256")
     digest = b64decode(data.text("digest"))
     data.end()
     if len(digest) != 32:
         raise MalformedError("expected the digest of the log entry to be a SHA-256")
-    return {"digest": digest}
+    return digest
 
 
-def _parse_signature(signature: Fields) -> dict[str, bytes]:
+def parse_signature(signature: Fields) -> dict[str, bytes]:
+    """Return ``signature`` and ``spki`` or ``certificate``, as ``signature_json`` gave them; all are unverified.
+
+    Raises MalformedError otherwise.
+    """
     content = b64decode(signature.text("content"))
     verifier = signature.fields("verifier")
     signature.end()
     verifier.one_of("keyDetails", KEY_DETAILS)
-    key = verifier.fields("publicKey")
+    member, named = ("publicKey", "spki") if verifier.has("publicKey") else ("x509Certificate", "certificate")
+    raw = verifier.fields(member)
     verifier.end()
-    spki = b64decode(key.text("rawBytes"))
-    key.end()
-    if not content or not spki:
-        raise MalformedError("expected the log entry to hold a signature and a key")
-    return {"signature": content, "spki": spki}
+    key = b64decode(raw.text("rawBytes"))
+    raw.end()
+    if not content or not key:
+        raise MalformedError("expected the log entry to hold a signature, and a key or certificate")
+    return {"signature": content, named: key}

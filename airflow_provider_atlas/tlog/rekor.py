@@ -26,7 +26,7 @@ from airflow_provider_atlas.encoding import (
     parse_json,
 )
 from airflow_provider_atlas.errors import MalformedError
-from airflow_provider_atlas.tlog.hashedrekord import KEY_DETAILS, HashedRekord
+from airflow_provider_atlas.tlog.hashedrekord import HashedRekord, parse_signature
 from airflow_provider_atlas.tlog.note import SignedNote
 from airflow_provider_atlas.tlog.receipt import Receipt
 
@@ -42,15 +42,13 @@ _KIND, _VERSION = "hashedrekord", "0.0.2"
 
 def request(leaf: HashedRekord) -> bytes:
     """Return the request to log ``leaf``."""
-    verifier: JsonObject = {"keyDetails": KEY_DETAILS, "publicKey": {"rawBytes": b64encode(leaf.spki)}}
-    signature: JsonObject = {"content": b64encode(leaf.signature), "verifier": verifier}
-    return canonical_json({_REQUEST: {"digest": b64encode(leaf.digest), "signature": signature}})
+    return canonical_json({_REQUEST: {"digest": b64encode(leaf.digest), "signature": leaf.signature_json()}})
 
 
 def parse_request(data: bytes) -> HashedRekord:
     """Return the leaf that the request ``data`` asks for, in any spelling of its JSON; its signature is unverified.
 
-    Raises MalformedError when it is no such request. Certificates and keys other than P-256 are none here.
+    Raises MalformedError when it is no such request. Keys other than P-256 are none here.
     """
     if len(data) > MAX_REQUEST_BYTES:
         raise MalformedError(f"expected a request of at most {MAX_REQUEST_BYTES} bytes")
@@ -59,16 +57,9 @@ def parse_request(data: bytes) -> HashedRekord:
     outer.end()
     digest, signature = b64decode(fields.text("digest")), fields.fields("signature")
     fields.end()
-    content, verifier = b64decode(signature.text("content")), signature.fields("verifier")
-    signature.end()
-    verifier.one_of("keyDetails", KEY_DETAILS)
-    key = verifier.fields("publicKey")
-    verifier.end()
-    spki = b64decode(key.text("rawBytes"))
-    key.end()
-    if len(digest) != 32 or not content:
-        raise MalformedError("expected a SHA-256 digest and a signature in the request")
-    return HashedRekord(digest=digest, signature=content, spki=spki)
+    if len(digest) != 32:
+        raise MalformedError("expected a SHA-256 digest in the request")
+    return HashedRekord(digest=digest, **parse_signature(signature))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

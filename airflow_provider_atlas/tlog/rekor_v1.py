@@ -5,6 +5,7 @@ Its leaf says what ours says, in another spelling, and is also the request to lo
     {"apiVersion":"0.0.1","kind":"hashedrekord","spec":{"data":{"hash":{"algorithm":"sha256","value":"<hex>"}},
     "signature":{"content":"<base64>","publicKey":{"content":"<base64 of PEM>"}}}}
 
+The PEM is of a public key, or of the certificate of a signer that has one.
 It answers with one entry, named by its tree and its leaf hash, and signs twice: a checkpoint that covers it, and the
 promise (SET) that it was there at a time, over ``body``, ``integratedTime``, ``logID`` and ``logIndex``::
 
@@ -43,14 +44,16 @@ from airflow_provider_atlas.tlog.rekor import MAX_RESPONSE_BYTES
 from airflow_provider_atlas.tlog.tile import MAX_ENTRY_BYTES
 
 _HASHES = 63  # the height of a tree of 2^63 leaves
-_PEM = re.compile(rb"-----BEGIN PUBLIC KEY-----\n([A-Za-z0-9+/=\n]+)\n-----END PUBLIC KEY-----\n")
+_KEY, _CERTIFICATE = "PUBLIC KEY", "CERTIFICATE"
+_PEM = re.compile(rb"-----BEGIN (PUBLIC KEY|CERTIFICATE)-----\n([A-Za-z0-9+/=\n]+)\n-----END [A-Z ]+-----\n")
 _TREE = re.compile(r"[^ ]+ - ([0-9]{1,19})", re.ASCII)
 _NAME = re.compile(r"(?:[0-9a-f]{16})?([0-9a-f]{64})", re.ASCII)
 
 
 def leaf(record: HashedRekord) -> bytes:
     """Return what Rekor v1 logs of ``record``, which is also the request to log it (hashedrekord 0.0.1)."""
-    key: JsonObject = {"content": b64encode(_to_pem(record.spki))}
+    pem = _to_pem(_CERTIFICATE, record.certificate) if record.certificate else _to_pem(_KEY, record.spki)
+    key: JsonObject = {"content": b64encode(pem)}
     signature: JsonObject = {"content": b64encode(record.signature), "publicKey": key}
     data: JsonObject = {"hash": {"algorithm": "sha256", "value": record.digest.hex()}}
     return canonical_json(
@@ -66,10 +69,11 @@ def parse_leaf(data: bytes) -> HashedRekord:
     digest = parse_hex(spec.fields("data").fields("hash").text("value"), 32)
     signature = spec.fields("signature")
     content = b64decode(signature.text("content"))
-    spki = _from_pem(b64decode(signature.fields("publicKey").text("content")))
-    record = HashedRekord(digest=digest, signature=content, spki=spki)
+    label, raw = _from_pem(b64decode(signature.fields("publicKey").text("content")))
+    named = {"certificate" if label == _CERTIFICATE else "spki": raw}
+    record = HashedRekord(digest=digest, signature=content, **named)
     if not content or leaf(record) != data:
-        raise MalformedError("expected a hashedrekord 0.0.1 of a SHA-256, a signature and a public key")
+        raise MalformedError("expected a hashedrekord 0.0.1 of a SHA-256, a signature, and a public key or certificate")
     return record
 
 
@@ -213,14 +217,14 @@ def _count(value: Json) -> int:
     return value
 
 
-def _to_pem(spki: bytes) -> bytes:
-    lines = wrap(b64encode(spki), 64)
-    return "\n".join(["-----BEGIN PUBLIC KEY-----", *lines, "-----END PUBLIC KEY-----", ""]).encode()
+def _to_pem(label: str, der: bytes) -> bytes:
+    lines = wrap(b64encode(der), 64)
+    return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""]).encode()
 
 
-def _from_pem(pem: bytes) -> bytes:
+def _from_pem(pem: bytes) -> tuple[str, bytes]:
     found = _PEM.fullmatch(pem)
-    spki = b64decode(found[1].replace(b"\n", b"").decode()) if found else b""
-    if not spki or _to_pem(spki) != pem:
-        raise MalformedError("expected a public key in PEM, in its one spelling")
-    return spki
+    label, der = (found[1].decode(), b64decode(found[2].replace(b"\n", b"").decode())) if found else (_KEY, b"")
+    if not der or _to_pem(label, der) != pem:
+        raise MalformedError("expected a public key or a certificate in PEM, in its one spelling")
+    return label, der

@@ -9,6 +9,17 @@
         public_key: |
           -----BEGIN PUBLIC KEY-----
           …
+      - name: workers without keys
+        identity: https://cluster.example/ns/airflow/sa/worker
+        issuer: https://oidc.cluster.example
+        fulcio:
+          certificates: |
+            -----BEGIN CERTIFICATE-----
+            …
+          ct_keys:
+            - |
+              -----BEGIN PUBLIC KEY-----
+              …
     logs:
       - origin: atlas.example.org/log
         key: atlas.example.org/log+3f2a…+AR8…
@@ -46,6 +57,7 @@ from typing import Any, Literal, cast
 from airflow_provider_atlas.encoding import sha256_hex
 from airflow_provider_atlas.errors import ConfigError, InclusionError, MalformedError, SignatureError
 from airflow_provider_atlas.signing.keys import PublicKey
+from airflow_provider_atlas.signing.trust import TrustedFulcio, TrustedIdentity
 from airflow_provider_atlas.tlog.note import VerifierKey
 from airflow_provider_atlas.tlog.policy import WitnessPolicy
 from airflow_provider_atlas.tlog.timestamp import TrustedAuthority
@@ -100,14 +112,16 @@ def _seen(authority: TrustedAuthority, timestamp: bytes, signature: bytes) -> da
 class Policy:
     """A policy as parsed; ``sha256`` (hex) is of the bytes it was parsed from, so that a report names exactly them.
 
-    ``attested_signers`` are names for keys that nobody listed: those that a session vouches for. ``tee`` says what is
-    accepted of evidence. ``timestamps`` is None where nobody asks for time-stamps.
+    ``signers`` are known by their keys, ``identities`` by their certificates; ``attested_signers`` are names for keys
+    that nobody listed: those that a session vouches for. ``tee`` says what is accepted of evidence. ``timestamps`` is
+    None where nobody asks for time-stamps.
     """
 
     name: str
     sha256: str
     signers: Sequence[TrustedSigner]
     attested_signers: Sequence[str]
+    identities: Sequence[TrustedIdentity]
     logs: Sequence[TrustedLog]
     tee: TeePolicy
     start_required: bool
@@ -141,6 +155,7 @@ class Policy:
                 if "public_key" in item
             ],
             attested_signers=[item["name"] for item in document["signers"] if "attested" in item],
+            identities=_identities(document),
             logs=[_log(item) for item in document["logs"]],
             tee=TeePolicy.parse(document.get("tee", {}), sha256),
             start_required=records.get("start", "optional") == "required",
@@ -166,6 +181,28 @@ class Policy:
     def log(self, origin: str) -> TrustedLog | None:
         """Return the trusted log of that ``origin``, or None."""
         return next((log for log in self.logs if log.origin == origin), None)
+
+
+def _identities(document: Mapping[str, Any]) -> Sequence[TrustedIdentity]:
+    identities = [_identity(item) for item in document["signers"] if "identity" in item]
+    if identities and "timestamps" not in document:
+        raise MalformedError(
+            f"expected timestamps beside the identity {identities[0].identity}: its certificates hold for minutes, and "
+            "an authority must say that they did"
+        )
+    return identities
+
+
+def _identity(item: Mapping[str, Any]) -> TrustedIdentity:
+    fulcio = item["fulcio"]
+    return TrustedIdentity(
+        name=item["name"],
+        identity=item["identity"],
+        issuer=item["issuer"],
+        fulcio=TrustedFulcio.from_pem(
+            fulcio["certificates"].encode("utf-8"), [key.encode("utf-8") for key in fulcio["ct_keys"]]
+        ),
+    )
 
 
 def _log(item: Mapping[str, Any]) -> TrustedLog:

@@ -15,6 +15,28 @@ def _object(properties: JsonObject, *required: str) -> JsonObject:
     }
 
 
+_KEY_SIGNER = _object({"name": {"type": "string"}, "public_key": {"type": "string"}}, "name", "public_key")
+_ATTESTED_SIGNER = _object({"name": {"type": "string"}, "attested": {"enum": ["session"]}}, "name", "attested")
+_IDENTITY_SIGNER = _object(
+    {
+        "name": {"type": "string"},
+        "identity": {"type": "string", "minLength": 1},
+        "issuer": {"type": "string", "minLength": 1},
+        "fulcio": _object(
+            {
+                "certificates": {"type": "string"},
+                "ct_keys": {"type": "array", "minItems": 1, "items": {"type": "string"}},
+            },
+            "certificates",
+            "ct_keys",
+        ),
+    },
+    "name",
+    "identity",
+    "issuer",
+    "fulcio",
+)
+
 POLICY_SCHEMA: JsonObject = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "$id": "https://airflow-provider-atlas.readthedocs.io/v1/policy",
@@ -26,16 +48,12 @@ POLICY_SCHEMA: JsonObject = {
             "signers": {
                 "type": "array",
                 "minItems": 1,
+                # One of three: by "if", so that what is wrong with one is not told of another.
                 "items": {
-                    **_object(
-                        {
-                            "name": {"type": "string"},
-                            "public_key": {"type": "string"},
-                            "attested": {"enum": ["session"]},
-                        },
-                        "name",
-                    ),
-                    "oneOf": [{"required": ["public_key"]}, {"required": ["attested"]}],
+                    "type": "object",
+                    "if": {"required": ["identity"]},
+                    "then": _IDENTITY_SIGNER,
+                    "else": {"if": {"required": ["attested"]}, "then": _ATTESTED_SIGNER, "else": _KEY_SIGNER},
                 },
             },
             "logs": {

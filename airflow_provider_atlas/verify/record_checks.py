@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from airflow_provider_atlas.bundle import AttestationBundle, BoundEvidence, log_entry, vouching_statement
+from airflow_provider_atlas.bundle import AttestationBundle, BoundEvidence, vouching_statement
 from airflow_provider_atlas.errors import (
     AppraisalError,
     InclusionError,
@@ -28,6 +28,7 @@ from airflow_provider_atlas.tee.demands import Moment
 from airflow_provider_atlas.tee.evidence import Claims, Endorsements, Evidence
 from airflow_provider_atlas.verify.binding_checks import CLOCK_TOLERANCE, check_binding
 from airflow_provider_atlas.verify.policy import Policy
+from airflow_provider_atlas.verify.signers import check_certified
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,13 @@ class Judge:
 
 
 def check_signature(bundle: AttestationBundle, judge: Judge) -> None:
-    """1: every envelope is signed by one key, and the policy trusts it: by name, or for the session it was made in."""
+    """1: every envelope is signed by one key, which the policy trusts: by name, by its certificate, or for its session.
+
+    With certificates a task's start may be signed by another key than its end: the policy's identity is the same.
+    """
+    if bundle.certificate is not None:
+        check_certified(bundle, judge.policy)
+        return
     if judge.policy.signer(bundle.public_key) is None:
         _check_attested(bundle, judge)
     for envelope in bundle.envelopes.values():
@@ -166,14 +173,14 @@ def status_now(
 
 def check_inclusion(bundle: AttestationBundle, judge: Judge) -> None:
     """6: each envelope was logged, by a log of the policy."""
-    for role, envelope in bundle.envelopes.items():
+    for role in bundle.envelopes:
         receipt = bundle.receipts.get(role)
         if receipt is None:
             raise MissingError(f"the {role} has no receipt: it is not logged yet")
         log = judge.policy.log(receipt.checkpoint.origin)
         if log is None:
             raise InclusionError(f"expected a log of the policy; {receipt.checkpoint.origin!r} is none")
-        log.check(receipt, log_entry(envelope, bundle.public_key))
+        log.check(receipt, bundle.log_entry(role))
 
 
 def check_logged(bundle: AttestationBundle, link: Link, judge: Judge) -> None:

@@ -5,8 +5,11 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_atlas.artifacts.archive import Archive, RunFolder, run_path
+from airflow_provider_atlas.errors import ConfigError
 from airflow_provider_atlas.settings import Settings
+from airflow_provider_atlas.signing.trust import TrustedIdentity
 from airflow_provider_atlas.tee.evidence import Endorsements
+from airflow_provider_atlas.verify.identity_policy import IdentityTrust, trusting_identity
 from airflow_provider_atlas.verify.policy import Policy, starting_policy
 from airflow_provider_atlas.verify.record_checks import Judge
 from airflow_provider_atlas.verify.records import load_run
@@ -46,19 +49,24 @@ def verify_archive(
     return verify_run_folder(run, policy, at=at, gate=gate, wanted=(dag_id, run_id))
 
 
-def policy_for(settings: Settings, *, name: str) -> bytes:
+def policy_for(settings: Settings, *, name: str, trust: IdentityTrust | None = None) -> bytes:
     """Return a policy (YAML) that trusts what ``settings`` attest with, made now where it is made at first use.
 
-    With a simulated TEE it accepts that simulator's own root, by name. Start records are asked for in ``enforce``, and
-    witnesses where the log publishes nothing without them.
+    For a signer that Fulcio certifies, ``trust`` says whose word on its identity counts, which is asked for now. With
+    a simulated TEE it accepts that simulator's own root, by name. Start records are asked for in ``enforce``, and
+    witnesses where the log publishes nothing without them. Raises ConfigError for a ``trust`` too little or too much.
     """
-    return starting_policy(
+    keyless = signers.is_keyless(settings)
+    if trust is not None and not keyless:
+        raise ConfigError(f"[atlas] signer is {settings.signer}, whose key needs no certificates: leave them out")
+    policy = starting_policy(
         name=name,
-        signers={settings.deployment: signers.signer(settings).public_key},
+        signers={} if keyless else {settings.deployment: signers.signer(settings).public_key},
         logs=[logs.trusted_log(settings)],
         tee=_accepted(settings),
         start="required" if settings.mode == "enforce" else "optional",
     )
+    return _trusting_worker(policy, settings, trust) if keyless else policy
 
 
 def _accepted(settings: Settings) -> Mapping[str, Any] | None:
@@ -66,3 +74,14 @@ def _accepted(settings: Settings) -> Mapping[str, Any] | None:
     # A policy takes no other mode unless it says so; and the usual one needs no word.
     modes = {} if settings.attester_mode == "task" else {"modes": [settings.attester_mode]}
     return {"evidence": "required", **modes, "accept": [reference]} if reference else None
+
+
+def _trusting_worker(policy: bytes, settings: Settings, trust: IdentityTrust | None) -> bytes:
+    if trust is None:
+        raise ConfigError(
+            "whom Fulcio certifies is trusted by somebody's word: name --fulcio-certificates, --ct-key and "
+            "--tsa-certificates"
+        )
+    own = signers.certificate_of_worker(settings)
+    worker = TrustedIdentity(name=settings.deployment, identity=own.identity, issuer=own.issuer, fulcio=trust.fulcio)
+    return trusting_identity(policy, worker, trust.authority)

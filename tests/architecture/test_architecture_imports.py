@@ -9,7 +9,17 @@ import pytest
 PACKAGE = "airflow_provider_atlas"
 ROOT = Path(__file__).parents[2]
 EDGE = ("airflow", "operators", "decorators")
-HEAVY = ("dcap_qvl", "in_toto", "jinja2", "requests", "rfc3161_client", "rich", "securesystemslib", "sklearn")
+HEAVY = (
+    "dcap_qvl",
+    "in_toto",
+    "jinja2",
+    "requests",
+    "rfc3161_client",
+    "rich",
+    "securesystemslib",
+    "sigstore",
+    "sklearn",
+)
 
 WITHOUT_AIRFLOW = """
 import sys

@@ -3,9 +3,12 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from airflow_provider_atlas.errors import LogError
 from airflow_provider_atlas.tlog.backends.posix import PosixLog
@@ -13,8 +16,9 @@ from airflow_provider_atlas.tlog.log import TransparencyLog
 from airflow_provider_atlas.tlog.note import VerifierKey
 from airflow_provider_atlas.tlog.receipt import Receipt
 from airflow_provider_atlas.tlog.trust import TrustedLog
+from tests.support.fulcio import IDENTITY, ISSUER, Fulcio, Wanted
 from tests.support.log_server import LogServer
-from tests.support.logs import KEY, ORIGIN, SIGNING_KEY, entries, entry, record, records
+from tests.support.logs import KEY, ORIGIN, SIGNING_KEY, TASK_KEY, entries, entry, leaf, record, records
 from tests.support.rekor_server import RekorServer
 from tests.support.rekor_v1 import RekorV1
 
@@ -163,6 +167,15 @@ def test_entry_of_a_tile_that_is_full_is_found_again(folder_opener: Opener):
     assert indices(folder_opener().append([entry(299), entry(300), entry(0)])) == [299, 300, 0]
     assert indices(folder_opener().append(entries(0, 301))) == list(range(301))
     assert folder_opener.size() == 301
+
+
+def test_entry_of_a_signer_with_a_certificate_is_logged(opener: Opener):
+    key, begins = TASK_KEY.public_key(), datetime.now(UTC)
+    certificate = Fulcio().issue(Wanted(spki=key, identity=IDENTITY, issuer=ISSUER, begins=begins))
+    logged = replace(leaf(0), spki=b"", certificate=certificate.public_bytes(Encoding.DER)).to_bytes()
+    (receipt,) = opener().append([logged])
+    opener.trusted.check(receipt, logged)
+    assert indices(opener().append([record(0), logged])) == [1, 0]
 
 
 def test_entry_that_comes_twice_in_one_call_is_logged_once(opener: Opener):

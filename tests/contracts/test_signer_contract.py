@@ -7,14 +7,27 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from securesystemslib.signer import CryptoSigner, Signature, SSlibKey
 
 from airflow_provider_atlas.errors import SignatureError
+from airflow_provider_atlas.settings import Settings
 from airflow_provider_atlas.signing.backends.key_file import KeyFileSigner
 from airflow_provider_atlas.signing.keys import PublicKey
+from airflow_provider_atlas.wiring import signers
+from tests.support.fulcio import keyless
+
+
+def fulcio(folder):
+    """A signer whose key is certified; the Fulcio is asked once, and gone when the signer is used."""
+    with keyless(folder) as services:
+        signer = signers.signer(Settings.parse(services.section, home=str(folder)))
+        assert signer.certified()
+    return signer
+
 
 SIGNERS = {
     "key file": lambda folder: KeyFileSigner.create(folder / "key.pem"),
     "key file, loaded": lambda folder: (
         KeyFileSigner.create(folder / "key.pem") and KeyFileSigner.load(folder / "key.pem")
     ),
+    "fulcio": fulcio,
 }
 MESSAGES = [b"", b"message", bytes(range(256)), b"x" * 100_000]
 

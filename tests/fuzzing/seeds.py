@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from airflow_provider_atlas.bundle import AttestationBundle, log_entry
+from airflow_provider_atlas.bundle import AttestationBundle
 from airflow_provider_atlas.tee.answer import Answer, Problem
 from airflow_provider_atlas.tee.azure import hcl
 from airflow_provider_atlas.tee.azure.evidence import AzureEvidence
@@ -28,9 +28,11 @@ def _files(pattern: str) -> list[bytes]:
 
 def _of_bundle(bundle: AttestationBundle) -> Iterator[tuple[str, bytes]]:
     yield "public-key", bundle.public_key.spki
+    if bundle.certificate is not None:
+        yield "certificate", bundle.certificate.der
     for role, envelope in bundle.envelopes.items():
         yield "link" if role == "link" else "statement", envelope.payload
-        entry = log_entry(envelope, bundle.public_key)
+        entry = bundle.log_entry(role)
         yield "hashedrekord", entry
         yield "rekor-request", request(HashedRekord.parse(entry))
     for receipt in bundle.receipts.values():
@@ -94,7 +96,7 @@ def _of_other_tees() -> Iterator[tuple[str, bytes]]:
 
 
 def _pairs() -> Iterator[tuple[str, bytes]]:
-    for content in _files("format-v1/archive/**/*.bundle.json"):
+    for content in _files("format-v1*/archive/**/*.bundle.json"):
         yield "attestation-bundle", content
         yield from _of_bundle(AttestationBundle.parse(content))
     for content in _files("tee/tdx_*.quote"):

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from airflow_provider_atlas.artifacts.manifest import Manifest
 from airflow_provider_atlas.bundle import AttestationBundle
 from airflow_provider_atlas.errors import MalformedError, MissingError
 from airflow_provider_atlas.intoto.link import Link
 from airflow_provider_atlas.intoto.pipeline import Pipeline
 from airflow_provider_atlas.intoto.statement import Statement
+from airflow_provider_atlas.signing.certificate import Certificate
 from airflow_provider_atlas.signing.keys import PublicKey
 from airflow_provider_atlas.sigstore.bundle import SigstoreBundle
 from airflow_provider_atlas.sigstore.trusted_root import TrustedRoot
@@ -106,6 +109,7 @@ TARGETS: dict[str, Target] = {
     "pipeline": Target(parse=Pipeline.parse, write=lambda read: read.to_bytes()),
     "directory-manifest": _spelled(Manifest),
     "public-key": Target(parse=PublicKey.parse, write=lambda read: read.spki),
+    "certificate": Target(parse=Certificate.parse, write=lambda read: read.parsed.public_bytes(Encoding.DER)),
     "sigstore-bundle": _spelled(SigstoreBundle),
     "sigstore-trusted-root": _spelled(TrustedRoot),
     "signed-note": _spelled(SignedNote),

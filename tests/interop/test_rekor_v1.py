@@ -14,6 +14,7 @@ from airflow_provider_atlas.errors import LogError
 from airflow_provider_atlas.tlog import rekor_v1
 from airflow_provider_atlas.tlog.hashedrekord import HashedRekord
 from tests.support.attested_run import AttestedRun
+from tests.support.fulcio import keyless
 from tests.support.go_tool import built
 from tests.support.logs import leaf, record
 from tests.support.rekor_v1 import Answer, RekorV1
@@ -43,6 +44,14 @@ def test_it_logs_the_leaves_that_we_derive(rekor: Rekor, tmp_path: Path):
     ]
     for entry in (*ours, *map(record, range(20))):
         proposed = rekor_v1.leaf(HashedRekord.parse(entry))
+        assert rekor(proposed, "canonical").stdout == proposed
+
+
+def test_it_logs_the_leaves_of_a_worker_without_a_key(rekor: Rekor, tmp_path: Path):
+    with keyless(tmp_path) as services:
+        bundle = AttestedRun(tmp_path / "run", trust=services.trust, **services.section).record("ingest")
+    for role in bundle.envelopes:
+        proposed = rekor_v1.leaf(HashedRekord.parse(bundle.log_entry(role)))
         assert rekor(proposed, "canonical").stdout == proposed
 
 

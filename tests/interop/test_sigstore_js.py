@@ -4,7 +4,6 @@
 """
 
 import base64
-import copy
 import json
 import shutil
 import subprocess
@@ -15,7 +14,9 @@ import yaml
 
 from airflow_provider_atlas.cli.main import main
 from tests.support.attested_run import AttestedRun
+from tests.support.fulcio import IDENTITY, ISSUER, keyless
 from tests.support.rekor_v1 import ORIGIN, RekorV1
+from tests.support.sigstore_exports import changed, places
 from tests.support.time_stamping import Authority
 
 pytestmark = pytest.mark.interop
@@ -52,8 +53,8 @@ def node():
 def verdicts(node):
     """Return what the verifier says of the bundles in a folder, by file name."""
 
-    def judge(folder, *, timestamps=0):
-        command = [node, "verify_bundles.mjs", str(folder), str(timestamps)]
+    def judge(folder, *, timestamps=0, identity=None):
+        command = [node, "verify_bundles.mjs", str(folder), str(timestamps), *(identity or ())]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=TOOLS, timeout=60)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
@@ -83,28 +84,6 @@ def exported(run, tmp_path_factory):
 @pytest.fixture
 def copied(exported, tmp_path):
     return Path(shutil.copytree(exported, tmp_path / "copied"))
-
-
-def places(value, path=()):
-    """Yield the path of every string in ``value``."""
-    if isinstance(value, str):
-        yield path
-    elif isinstance(value, dict | list):
-        for name, member in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from places(member, (*path, name))
-
-
-def changed(document, path):
-    """Return ``document`` with one byte of the string at ``path`` changed: of what it spells, where it is base64."""
-    document = copy.deepcopy(document)
-    holder = document
-    for name in path[:-1]:
-        holder = holder[name]
-    text = holder[path[-1]]
-    at = len(text) // 2
-    other = next(letter for letter in "1A" if letter != text[at])
-    holder[path[-1]] = text[:at] + other + text[at + 1 :]
-    return document
 
 
 def test_it_accepts_every_bundle_of_a_run(verdicts, exported):
@@ -247,3 +226,40 @@ def test_it_refuses_a_bundle_of_rekor_v1_with_one_byte_of_any_member_changed(ver
     said = verdicts(folder, timestamps=1)
     accepted = {path for number, path in enumerate(paths) if said[f"{number}.sigstore.json"]["verdict"] == "accepted"}
     assert accepted == UNSIGNED - {(*ENTRY, "logIndex")}  # which the promise covers
+
+
+@pytest.fixture(scope="module")
+def certified(tmp_path_factory):
+    """Return an exported run of a worker without a key."""
+    folder = tmp_path_factory.mktemp("keyless")
+    with keyless(folder) as services:
+        run = AttestedRun(folder / "run", trust=services.trust, **services.section).complete()
+        (run.folder / "policy.yaml").write_bytes(run.policy_document())
+    return export(run, tmp_path_factory.mktemp("exported"))
+
+
+def test_it_accepts_every_bundle_of_a_worker_without_a_key(verdicts, certified):
+    said = verdicts(certified, timestamps=1, identity=(IDENTITY, ISSUER))
+    assert len(said) == 15
+    assert {each["verdict"] for name, each in said.items() if name != "trusted_root.json"} == {"accepted"}
+    for name, each in said.items():
+        assert without_defaults(each["known"]) == without_defaults(json.loads((certified / name).read_bytes()))
+
+
+@pytest.mark.parametrize("identity", [(f"{IDENTITY}2", ISSUER), (IDENTITY, f"{ISSUER}2")])
+def test_it_refuses_a_worker_of_another_name_or_issuer(verdicts, certified, identity):
+    said = verdicts(certified, timestamps=1, identity=identity)
+    assert {each["verdict"] for name, each in said.items() if name != "trusted_root.json"} == {"UNTRUSTED_SIGNER_ERROR"}
+
+
+def test_it_refuses_a_certified_bundle_with_one_byte_of_any_member_changed(verdicts, certified, tmp_path):
+    folder = Path(shutil.copytree(certified, tmp_path / "copied"))
+    document = json.loads((folder / "publish.1.start.sigstore.json").read_bytes())
+    paths = list(places(document))
+    for number, path in enumerate(paths):
+        # In the middle of a time-stamp is the authority's certificate, which everybody takes from the root.
+        at = -8 if path[-1] == "signedTimestamp" else None
+        (folder / f"{number}.sigstore.json").write_text(json.dumps(changed(document, path, at)))
+    said = verdicts(folder, timestamps=1, identity=(IDENTITY, ISSUER))
+    accepted = {path for number, path in enumerate(paths) if said[f"{number}.sigstore.json"]["verdict"] == "accepted"}
+    assert accepted == UNSIGNED

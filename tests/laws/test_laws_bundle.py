@@ -10,13 +10,19 @@ from hypothesis import strategies as st
 from airflow_provider_atlas.bundle import AttestationBundle
 from airflow_provider_atlas.encoding import canonical_json
 from airflow_provider_atlas.errors import MalformedError
+from airflow_provider_atlas.intoto.link import Link
 from tests.support.attested_run import AttestedRun
+from tests.support.fulcio import keyless
 
 
-@pytest.fixture(scope="module", params=["task", "session", "batch"])
+@pytest.fixture(scope="module", params=["task", "session", "batch", "a certificate"])
 def content(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     folder: Path = tmp_path_factory.mktemp("run")
-    run = AttestedRun(folder, attester_mode=request.param).complete()
+    if request.param == "a certificate":
+        with keyless(folder) as services:
+            run = AttestedRun(folder / "run", trust=services.trust, **services.section).complete()
+    else:
+        run = AttestedRun(folder, attester_mode=request.param).complete()
     return (run.run_folder / "tasks" / "publish" / "1.bundle.json").read_bytes()
 
 
@@ -73,6 +79,7 @@ def test_a_bundle_with_a_member_gone_or_replaced_is_malformed_or_another(content
 def test_evidence_without_its_statement_is_malformed(content: bytes) -> None:
     document = json.loads(content)
     del document["envelopes"]["tee"], document["receipts"]["tee"]
+    document["timestamps"].pop("tee", None)
     with pytest.raises(MalformedError, match="evidence exactly where"):
         AttestationBundle.parse(canonical_json(document))
 
@@ -89,4 +96,45 @@ def test_a_link_alone_is_no_record(content: bytes) -> None:
     document["envelopes"] = {"link": document["envelopes"]["link"]}
     document["receipts"], document["evidence"] = {}, None
     with pytest.raises(MalformedError, match="envelopes of one record"):
+        AttestationBundle.parse(canonical_json(document))
+
+
+@pytest.fixture(scope="module")
+def certified(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A record of a worker whose certificate ended between the start and the link."""
+    folder = tmp_path_factory.mktemp("run")
+
+    def renewed(link: Link) -> Link:
+        run.worker.sealer.signer._current = None  # type: ignore[attr-defined]
+        return link
+
+    with keyless(folder) as services:
+        run = AttestedRun(folder / "run", trust=services.trust, **services.section)
+        return run.record("ingest", outputs={"table": b"table"}, start=True, lie=renewed).to_bytes()
+
+
+def test_what_names_the_signer_is_a_key_or_a_certificate_and_not_both(certified: bytes) -> None:
+    document = json.loads(certified)
+    material = document["verificationMaterial"]
+    assert AttestationBundle.parse(certified).to_bytes() == certified
+    assert set(material) == {"certificate", "startCertificate"}
+    others = (
+        {},
+        {"startCertificate": material["startCertificate"]},
+        {"certificate": material["certificate"], "startCertificate": material["certificate"]},
+        {"certificate": material["certificate"], "startCertificate": None},
+        {"certificate": "AAAA"},
+        {**material, "publicKey": "AAAA"},
+        {**material, "chain": []},
+    )
+    for other in others:
+        with pytest.raises(MalformedError):
+            AttestationBundle.parse(canonical_json({**document, "verificationMaterial": other}))
+
+
+def test_a_certificate_of_a_start_that_is_not_there_is_malformed(certified: bytes) -> None:
+    document = json.loads(certified)
+    for member in ("envelopes", "receipts", "timestamps"):
+        del document[member]["start"]
+    with pytest.raises(MalformedError, match="beside a start that a link ends"):
         AttestationBundle.parse(canonical_json(document))

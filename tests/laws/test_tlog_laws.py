@@ -85,6 +85,11 @@ PARSERS: dict[str, tuple[Callable[[bytes], object], Callable[[object], bytes], b
         HashedRekord.to_bytes,
         HashedRekord(digest=bytes(32), signature=b"s", spki=b"k").to_bytes(),
     ),
+    "leaf of a certificate": (
+        HashedRekord.parse,
+        HashedRekord.to_bytes,
+        HashedRekord(digest=bytes(32), signature=b"s", certificate=b"k").to_bytes(),
+    ),
     "verifier key": (
         lambda data: VerifierKey.parse(data.decode("latin-1")),
         lambda key: str(key).encode("latin-1"),
@@ -96,6 +101,11 @@ PARSERS: dict[str, tuple[Callable[[bytes], object], Callable[[object], bytes], b
         str(VerifierKey(name="x", public_key=logs.leaf(0).spki, kind=ECDSA)).encode(),
     ),
     "leaf of Rekor v1": (rekor_v1.parse_leaf, rekor_v1.leaf, rekor_v1.leaf(logs.leaf(0))),
+    "leaf of a certificate in Rekor v1": (
+        rekor_v1.parse_leaf,
+        rekor_v1.leaf,
+        rekor_v1.leaf(HashedRekord(digest=bytes(32), signature=b"s", certificate=bytes(60))),
+    ),
     "promise": (
         rekor_v1.Promise.parse,
         rekor_v1.Promise.to_bytes,

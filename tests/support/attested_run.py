@@ -30,6 +30,7 @@ from airflow_provider_atlas.intoto.pipeline import Pipeline, PipelineTask
 from airflow_provider_atlas.intoto.run_manifest import ManifestInstance, RunManifest
 from airflow_provider_atlas.intoto.task_run import UNMAPPED, TaskRun
 from airflow_provider_atlas.settings import Settings
+from airflow_provider_atlas.verify.identity_policy import IdentityTrust
 from airflow_provider_atlas.verify.policy import Policy
 from airflow_provider_atlas.verify.report import VerificationReport
 from airflow_provider_atlas.verify.run import Gate
@@ -58,8 +59,17 @@ SHA = hashlib.sha256(b"").hexdigest()
 class AttestedRun:
     """A run in ``folder``; ``record`` adds one, ``end`` writes the manifest, ``verify`` judges it all."""
 
-    def __init__(self, folder: Path, *, run_id: str = RUN_ID, attester: str | None = None, **section: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        run_id: str = RUN_ID,
+        attester: str | None = None,
+        trust: IdentityTrust | None = None,
+        **section: str,
+    ) -> None:
         self.folder = folder
+        self.trust = trust
         self.run_id = run_id
         self.settings = Settings.parse(
             {"deployment": DEPLOYMENT, "attester": attester or f"simulated:{folder}/tee", **section}, home=str(folder)
@@ -195,8 +205,8 @@ class AttestedRun:
         return self.folder.joinpath("archive", *run_path(DAG_ID, self.run_id))
 
     def policy_document(self) -> bytes:
-        """A policy that trusts this run's key, log and simulator, and nothing else."""
-        return runs.policy_for(self.settings, name="tests")
+        """A policy that trusts this run's key (or its worker, by ``trust``), log and simulator, and nothing else."""
+        return runs.policy_for(self.settings, name="tests", trust=self.trust)
 
     def verify(
         self, policy: bytes | None = None, *, gate: Gate | None = None, at: datetime | None = None

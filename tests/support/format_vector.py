@@ -1,6 +1,7 @@
 """Makes ``tests/vectors/format-v1``: one small run in every format of version 1, as ``docs/format.md`` shows it.
 
-Run it as ``python -m tests.support.format_vector FOLDER`` when a format gets a new version, for a folder of that
+With ``--certified`` it makes ``format-v1-certified``, the same run by a worker that has no key of its own. Run it as
+``python -m tests.support.format_vector FOLDER`` when a format gets a new version, for a folder of that
 version. The folder of a version that was released is never made again: what it holds must verify for ever.
 """
 
@@ -8,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from airflow_provider_atlas.artifacts.archive import MANIFEST, record_path, run_path
@@ -37,11 +38,12 @@ from airflow_provider_atlas.intoto.task_run import UNMAPPED, TaskRun, step_name
 from airflow_provider_atlas.settings import Settings
 from airflow_provider_atlas.verify.policy import Policy
 from airflow_provider_atlas.wiring import runs, workers
+from tests.support.fulcio import Keyless, keyless
 from tests.support.time_stamping import Authority
 
 DEPLOYMENT, DAG_ID, RUN_ID = "production", "churn", "manual__2026-11-24T12:00:00+00:00"
 BEGAN = parse_time("2026-11-24T12:00:00.000000Z")
-JUDGED = parse_time("2026-11-24T13:00:00.000000Z")
+CERTIFIED = parse_time("2026-11-26T06:00:00.000000Z")
 
 _OPERATOR = "airflow.providers.standard.decorators.python._PythonDecoratedOperator"
 _PIPELINE = Pipeline(
@@ -77,22 +79,30 @@ class Contents:
 
 
 class VectorRun:
-    """A run that ``began`` then; its archive lies in ``folder``, its log and keys in ``home``."""
+    """A run that ``began`` then; its archive lies in ``folder``, its log and keys in ``home``.
 
-    def __init__(self, folder: Path, home: Path, *, began: datetime = BEGAN, **section: str) -> None:
+    With ``services`` its worker has no key of its own: what signs is certified by them.
+    """
+
+    def __init__(
+        self, folder: Path, home: Path, *, began: datetime = BEGAN, services: Keyless | None = None, **section: str
+    ) -> None:
         self.settings = Settings.parse(
             {
                 "deployment": DEPLOYMENT,
                 "attester": f"simulated:{home}/tee",
                 "archive": f"file:{folder}/archive",
                 "log_origin": "atlas.example.org/log",
+                **(services.section if services else {}),
                 **section,
             },
             home=str(home),
         )
         self.worker = workers.worker(self.settings)
-        self.authority = Authority()
+        self.authority = services.authority if services else Authority()
         self.authority.clock = lambda: self.clock
+        if services:
+            services.fulcio.clock = self.worker.sealer.signer._clock = lambda: self.clock  # type: ignore[attr-defined]
         self.archive, self.sealer = self.worker.archive, replace(self.worker.sealer, authority=self.authority)
         self.done: list[tuple[Link, AttestationBundle]] = []
         self.clock = began
@@ -150,7 +160,7 @@ class VectorRun:
             pipeline_sha256=_PIPELINE.sha256,
             instances=[_instance(link, bundle) for link, bundle in self.done],
         )
-        sealer = workers.declarer(self.worker)
+        sealer = replace(workers.declarer(self.worker), authority=self.authority)
         bundle = sealer.enter(sealer.declare("manifest", manifest.to_statement()))
         self.archive.put((*run_path(DAG_ID, RUN_ID), MANIFEST), bundle.to_bytes())
 
@@ -217,28 +227,38 @@ def outcome(**changes: object) -> Outcome:
     return Outcome(state="success", **{**nothing, **changes})  # type: ignore[arg-type]
 
 
-def make(folder: Path) -> None:
-    """Write the archive, the policy, the authority of its time-stamps and the report of the run into ``folder``."""
-    store, train = Contents(), "file:///srv/churn/train.csv"
-    with tempfile.TemporaryDirectory() as home:
-        run = VectorRun(folder, Path(home))
-        outputs = {uri: store.describe(uri) for uri in (train, "file:///srv/churn/test.csv")}
-        split = Recorded(inputs={}, outputs=outputs, outcome=outcome(pushed={"return_value": PUSHED}))
-        run.record("split", ["file:///srv/churn/customers.csv"], split, start=False)
-        model = "file:///srv/churn/model"
-        well = outcome(metrics={"accuracy": 0.9342}, kinds={model: "model"}, pulled={"split/return_value": PUSHED})
-        scratch = Unmeasured(
-            uri="s3://scratch.example/steps", reason="the asset is no file, and nothing else can be measured"
-        )
-        trained = Recorded(inputs={}, outputs={model: store.describe(model)}, outcome=well, unmeasured=[scratch])
-        run.record("train", [train], trained, map_index=0, start=True)
-        run.end()
-        policy = runs.policy_for(run.settings, name="an example")
+def make(folder: Path, *, certified: bool = False) -> None:
+    """Write the archive, the policy, the authority of its time-stamps and the report of the run into ``folder``.
+
+    With ``certified`` the worker has no key of its own: what signs is certified, and the policy trusts an identity.
+    """
+    began = CERTIFIED if certified else BEGAN
+    with tempfile.TemporaryDirectory() as home, keyless(Path(home)) as services:
+        run = VectorRun(folder, Path(home), began=began, services=services if certified else None)
+        _fill(run)
+        services.fulcio.clock = lambda: datetime.now(UTC)  # who the worker is, is asked for now
+        policy = runs.policy_for(run.settings, name="an example", trust=services.trust if certified else None)
+    judged = began + timedelta(hours=1)
     (folder / "policy.yaml").write_bytes(policy)
     (folder / "authority.pem").write_bytes(run.authority.pem)
-    report = runs.verify_archive(run.archive, DAG_ID, RUN_ID, Policy.parse(policy), at=JUDGED)
+    report = runs.verify_archive(run.archive, DAG_ID, RUN_ID, Policy.parse(policy), at=judged)
     (folder / "report.json").write_bytes(report.to_bytes())
 
 
+def _fill(run: VectorRun) -> None:
+    store, train = Contents(), "file:///srv/churn/train.csv"
+    outputs = {uri: store.describe(uri) for uri in (train, "file:///srv/churn/test.csv")}
+    split = Recorded(inputs={}, outputs=outputs, outcome=outcome(pushed={"return_value": PUSHED}))
+    run.record("split", ["file:///srv/churn/customers.csv"], split, start=False)
+    model = "file:///srv/churn/model"
+    well = outcome(metrics={"accuracy": 0.9342}, kinds={model: "model"}, pulled={"split/return_value": PUSHED})
+    scratch = Unmeasured(
+        uri="s3://scratch.example/steps", reason="the asset is no file, and nothing else can be measured"
+    )
+    trained = Recorded(inputs={}, outputs={model: store.describe(model)}, outcome=well, unmeasured=[scratch])
+    run.record("train", [train], trained, map_index=0, start=True)
+    run.end()
+
+
 if __name__ == "__main__":
-    make(Path(sys.argv[1]))
+    make(Path(sys.argv[1]), certified="--certified" in sys.argv[2:])

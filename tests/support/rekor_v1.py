@@ -20,6 +20,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+from cryptography.x509 import load_pem_x509_certificate
 
 from airflow_provider_atlas import merkle
 from airflow_provider_atlas.tlog.log import TransparencyLog
@@ -198,10 +199,13 @@ def canonical(content: bytes) -> bytes:
         raise ValueError("another kind of entry")
     digest = bytes.fromhex(asked["spec"]["data"]["hash"]["value"])
     signature = base64.b64decode(asked["spec"]["signature"]["content"])
-    key = load_pem_public_key(base64.b64decode(asked["spec"]["signature"]["publicKey"]["content"]))
+    pem = base64.b64decode(asked["spec"]["signature"]["publicKey"]["content"])
+    certificate = load_pem_x509_certificate(pem) if b"CERTIFICATE" in pem else None
+    key = certificate.public_key() if certificate else load_pem_public_key(pem)
     assert isinstance(key, ec.EllipticCurvePublicKey)
     key.verify(signature, digest, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
-    pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    spelled = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    pem = certificate.public_bytes(Encoding.PEM) if certificate else spelled
     spec = {
         "data": {"hash": {"algorithm": "sha256", "value": digest.hex()}},
         "signature": {

@@ -1,6 +1,7 @@
 // What @sigstore/verify says of each Sigstore bundle in a folder, as one JSON object on standard output: by file name
 // {"verdict": "accepted", or the code of the refusal, "known": what of the file protobuf knows, in its JSON}.
-// The folder's *.pub are the keys that are trusted, its trusted_root.json the logs.
+// The folder's *.pub are the keys that are trusted, its trusted_root.json the logs. Where a certificate says who signed,
+// the last two arguments say who must have: an identity and its issuer.
 
 import { createHash } from "node:crypto";
 import { readFileSync, readdirSync } from "node:fs";
@@ -10,7 +11,7 @@ import { crypto } from "@sigstore/core";
 import { TrustedRoot } from "@sigstore/protobuf-specs";
 import { Verifier, toSignedEntity, toTrustMaterial } from "@sigstore/verify";
 
-const [folder, timestampThreshold] = process.argv.slice(2);
+const [folder, timestampThreshold, subjectAlternativeName, issuer] = process.argv.slice(2);
 const read = (name) => readFileSync(join(folder, name), "utf8");
 const named = (suffix) => readdirSync(folder).filter((name) => name.endsWith(suffix));
 
@@ -29,10 +30,12 @@ const root = TrustedRoot.fromJSON(JSON.parse(read("trusted_root.json")));
 // A log of Rekor's second version tells no time: where no authority stamped it, none is asked for.
 const verifier = new Verifier(toTrustMaterial(root, find), { timestampThreshold: Number(timestampThreshold) });
 
+const policy = issuer && { subjectAlternativeName, extensions: { issuer } };
+
 const judge = (name) => {
   try {
     const bundle = bundleFromJSON(JSON.parse(read(name)));
-    verifier.verify(toSignedEntity(bundle));
+    verifier.verify(toSignedEntity(bundle), policy);
     return { verdict: "accepted", known: bundleToJSON(bundle) };
   } catch (error) {
     return { verdict: error.code ?? `${error.name}: ${error.message}` };

@@ -51,7 +51,7 @@ def test_a_bundle_holds_the_envelope_byte_for_byte(export, attested, tmp_path):
         for role, envelope in record.envelopes.items():
             bundle = SigstoreBundle.parse(exported(tmp_path)[f"{step}.1.{role}.sigstore.json"])
             assert bundle.envelope.to_bytes() == envelope.to_bytes()
-            assert (bundle.receipt, bundle.public_key) == (record.receipts[role], record.public_key)
+            assert (bundle.receipt, bundle.signer) == (record.receipts[role], record.public_key)
 
 
 def test_keys_and_logs_are_those_of_the_policy(export, attested, policy, tmp_path):

@@ -3,16 +3,20 @@
 import base64
 import copy
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import jsonschema
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_atlas.bundle import AttestationBundle
 from airflow_provider_atlas.encoding import b64decode, canonical_json
 from airflow_provider_atlas.errors import MalformedError
+from tests.support.fulcio import IDENTITY, ISSUER, Fulcio, Wanted
 
 ROOT = Path(__file__).parents[3]
 SCHEMA = json.loads((ROOT / "docs" / "bundle.schema.json").read_text())
@@ -20,11 +24,14 @@ VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 VECTORS = ROOT / "tests" / "vectors"
 BUNDLES = {
     path.relative_to(VECTORS).as_posix(): path.read_bytes()
-    for vector in ("format-v1", "format-v1-modes")
+    for vector in ("format-v1", "format-v1-modes", "format-v1-certified")
     for pattern in ("*.bundle.json", "*.start.json")
     for path in sorted((VECTORS / vector).rglob(pattern))
 }
-FULL = json.loads(next(content for name, content in BUNDLES.items() if "train" in name and "bundle" in name))
+FULL, CERTIFIED = (
+    json.loads(next(content for name, content in BUNDLES.items() if name.startswith(vector) and "train" in name))
+    for vector in ("format-v1/", "format-v1-certified/")
+)
 IN_MODES = {
     mode: next(
         json.loads(content)
@@ -166,6 +173,31 @@ def test_a_batch_proof_beyond_what_a_batch_can_have_is_refused():
     assert not refused_by_both(document)
     document["evidence"]["batch"]["hashes"] = ["00" * 32] * 13
     assert refused_by_both(document)
+
+
+def test_a_signer_is_named_by_a_key_or_a_certificate_and_not_by_both():
+    certificate, key = CERTIFIED["verificationMaterial"]["certificate"], FULL["verificationMaterial"]["publicKey"]
+    manifest = next(content for name, content in BUNDLES.items() if "certified" in name and "manifest" in name)
+    alone, another = json.loads(manifest), _another_certificate()
+    assert not refused_by_both({**CERTIFIED, "verificationMaterial": {"certificate": another}})
+    older = {"certificate": certificate, "startCertificate": another}
+    assert not refused_by_both({**CERTIFIED, "verificationMaterial": older})
+    assert refused_by_both({**alone, "verificationMaterial": older})
+    for material in ({}, {"startCertificate": another}, {"publicKey": key, "certificate": certificate}):
+        assert refused_by_both({**CERTIFIED, "verificationMaterial": material})
+    for value in (None, 7, {}, [certificate]):
+        assert refused_by_both({**CERTIFIED, "verificationMaterial": {**older, "startCertificate": value}})
+        assert refused_by_both({**CERTIFIED, "verificationMaterial": {**older, "certificate": value}})
+
+
+def _another_certificate() -> str:
+    wanted = Wanted(
+        spki=ec.generate_private_key(ec.SECP256R1()).public_key(),
+        identity=IDENTITY,
+        issuer=ISSUER,
+        begins=datetime.now(UTC),
+    )
+    return base64.b64encode(Fulcio().issue(wanted).public_bytes(Encoding.DER)).decode()
 
 
 @pytest.mark.parametrize("value", ["AA==", "QUFB" * 21846], ids=len)

@@ -13,6 +13,7 @@ from airflow_provider_atlas.errors import MalformedError
 from airflow_provider_atlas.sigstore.trusted_root import MAX_TRUSTED_ROOT_SIZE, TrustedRoot
 from airflow_provider_atlas.tlog.note import ECDSA, VerifierKey
 from airflow_provider_atlas.tlog.timestamp import TrustedAuthority
+from tests.support.small_run import MemorySigner
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 LOG = VerifierKey.of("atlas.example.org/log", KEY)
@@ -61,6 +62,33 @@ def test_an_authority_is_told_with_its_chain():
             "uri": "",
             "certChain": {"certificates": [{"rawBytes": "b3du"}, {"rawBytes": "cm9vdA=="}]},
             "validFor": {"start": "1970-01-01T00:00:00Z"},
+        }
+    ]
+
+
+def test_who_certifies_and_who_has_seen_it_are_told_as_fulcio_and_its_log():
+    key = MemorySigner().public_key
+    root = TrustedRoot(logs=(LOG,), fulcios=((b"own", b"root"),), ct_keys=(key,))
+    assert TrustedRoot.parse(root.to_bytes()) == root
+    document = json.loads(root.to_bytes())
+    assert document["certificateAuthorities"] == [
+        {
+            "subject": {"organization": "", "commonName": ""},
+            "uri": "",
+            "certChain": {"certificates": [{"rawBytes": "b3du"}, {"rawBytes": "cm9vdA=="}]},
+            "validFor": {"start": "1970-01-01T00:00:00Z"},
+        }
+    ]
+    assert document["ctlogs"] == [
+        {
+            "baseUrl": "",
+            "hashAlgorithm": "SHA2_256",
+            "publicKey": {
+                "rawBytes": base64.b64encode(key.spki).decode(),
+                "keyDetails": "PKIX_ECDSA_P256_SHA_256",
+                "validFor": {"start": "1970-01-01T00:00:00Z"},
+            },
+            "logId": {"keyId": base64.b64encode(bytes.fromhex(key.sha256)).decode()},
         }
     ]
 

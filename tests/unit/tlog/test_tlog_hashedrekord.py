@@ -25,6 +25,21 @@ def test_leaf_of_a_p256_key_is_small():
     assert len(leaf.to_bytes()) == 489
 
 
+CERTIFIED = HashedRekord(digest=LEAF.digest, signature=LEAF.signature, certificate=b"a key")
+
+
+def test_leaf_of_a_certificate_is_spelled_as_rekor_v2_spells_it():
+    spelled = BYTES.replace(b'"publicKey"', b'"x509Certificate"')
+    assert CERTIFIED.to_bytes() == spelled
+    assert HashedRekord.parse(spelled) == CERTIFIED != LEAF
+
+
+@pytest.mark.parametrize("certificate", [b"x", b"0\x82"])
+def test_a_certificate_that_is_none_verifies_nothing(certificate):
+    with pytest.raises(MalformedError):
+        HashedRekord(digest=bytes(32), signature=b"signature", certificate=certificate).verify()
+
+
 def changed(*path_and_value: object) -> bytes:
     *path, value = path_and_value
     document = json.loads(BYTES)

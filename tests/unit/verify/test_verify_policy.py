@@ -15,6 +15,10 @@ from airflow_provider_atlas.tee.policy_fields import FIELDS
 from airflow_provider_atlas.verify.policy import Policy
 from airflow_provider_atlas.verify.policy_schema import POLICY_SCHEMA
 from tests.support.attested_run import AttestedRun
+from tests.support.fulcio import Fulcio
+from tests.support.time_stamping import Authority
+
+FULCIO = Fulcio()
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +38,20 @@ def _asking(*, certificates: str = "", within: int = 3600) -> dict[str, object]:
     return {"link": "required", "within": within, "authorities": [authority]}
 
 
+def _worker(identity: str = "worker@example.org", **changes: object) -> dict[str, object]:
+    fulcio = {"certificates": FULCIO.pem, "ct_keys": [FULCIO.ct_pem], **changes}
+    return {"name": "workers", "identity": identity, "issuer": "https://oidc.example.org", "fulcio": fulcio}
+
+
+def test_keys_and_identities_may_be_trusted_side_by_side(document: dict[str, object]) -> None:
+    signers = [*document["signers"], _worker(), _worker("another@example.org")]  # type: ignore[misc]
+    timestamps = _asking(certificates=Authority().pem.decode())
+    policy = _parsed(document, signers=signers, timestamps=timestamps)
+    assert [signer.name for signer in policy.signers] == ["tests"]
+    assert [each.identity for each in policy.identities] == ["worker@example.org", "another@example.org"]
+    assert len(policy.identities[0].fulcio.certificates) == 2
+
+
 def test_the_starting_policy_trusts_what_it_was_made_from_and_asks_for_evidence(document: dict[str, object]) -> None:
     policy = _parsed(document)
     assert [signer.name for signer in policy.signers] == ["tests"]
@@ -51,6 +69,13 @@ def test_the_starting_policy_trusts_what_it_was_made_from_and_asks_for_evidence(
         ({"signers": []}, "signers"),
         ({"logs": [{"origin": "x", "key": "not a vkey"}]}, "not usable"),
         ({"signers": [{"name": "x", "public_key": "not a key"}]}, "not usable: expected a public key"),
+        ({"signers": [{"name": "x", "public_key": "k", "identity": "y"}]}, "signers.0"),
+        ({"signers": [{"name": "x", "identity": "y", "issuer": "z"}]}, "'fulcio' is a required"),
+        ({"signers": [_worker(identity="")]}, "signers.0.identity"),
+        ({"signers": [_worker(certificates="not PEM")]}, "not usable: expected the certificates"),
+        ({"signers": [_worker(ct_keys=[])]}, "ct_keys"),
+        ({"signers": [_worker(ct_keys=["not a key"])]}, "not usable: expected a public key"),
+        ({"signers": [_worker()]}, "expected timestamps beside the identity worker@example.org"),
         ({"artifacts": "maybe"}, "artifacts"),
         ({"tee": {"evidence": "required", "accept": [{"tee": "tdx"}]}}, "measurements"),
         ({"tee": {"evidence": "required", "accept": []}}, "tee.accept"),
