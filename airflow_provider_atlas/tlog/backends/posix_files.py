@@ -84,15 +84,15 @@ def read(path: str) -> bytes | None:
     return read_from(path, 0)
 
 
-def read_from(path: str, offset: int) -> bytes | None:
-    """Return what is in the file ``path`` from ``offset`` on, or None when there is no such file."""
+def read_from(path: str, offset: int, limit: int | None = None) -> bytes | None:
+    """Return what is in the file ``path`` from ``offset`` on, ``limit`` bytes at most, or None when it is not there."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return None
     try:
         parts = []
-        wanted = os.fstat(descriptor).st_size - offset
+        wanted = os.fstat(descriptor).st_size - offset if limit is None else limit
         while wanted > 0 and (part := os.pread(descriptor, wanted, offset)):
             parts.append(part)
             offset, wanted = offset + len(part), wanted - len(part)

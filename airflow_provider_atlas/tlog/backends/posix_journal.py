@@ -6,14 +6,15 @@ The payload of ``count`` > 0 is that many entries, spelled as in a bundle, the f
 when it did. ``check`` is the CRC-32 of the record, seeded with the check of the record before it, so that four bytes
 tell one history of a segment from another.
 
-A segment is named by the index of its first entry, ``<first:020d>.log``, and ends near 16 MiB.
+A segment is named by the index of its first entry, ``<first:020d>.log``, and ends near 16 MiB. The last one is written
+ahead with zeros, a quarter of a MiB at a time: to wait for bytes that the file has room for already asks nothing of the
+file system but to write them, where a file that grew has it write out what all others changed as well.
 """
 
 import os
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from airflow_provider_atlas.errors import ConfigError, ConsistencyError
@@ -23,6 +24,8 @@ from airflow_provider_atlas.tlog.tile import bundle, parse_bundle
 SEGMENT_BYTES = 16 * 2**20
 """A segment that reaches this size is followed by another."""
 
+_AHEAD = 2**18
+_WINDOW = 2**16
 _HEADER = struct.Struct(">IIQ")
 _CHECK = struct.Struct(">I")
 _RECORD_ENTRIES = 4096
@@ -45,8 +48,7 @@ class Position(NamedTuple):
 START = Position(segment=0, offset=0, size=0, check=0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(NamedTuple):
     """One record and the place after it. ``first`` and ``count`` are as in the module's docstring."""
 
     first: int
@@ -81,6 +83,14 @@ class Journal:
         """Return when every record that was written is on the disk; those before the last segment always are."""
         files.sync(self._segment(self.segments()[-1]))
 
+    def trim(self) -> None:
+        """Drop what is behind the last whole record: after a power failure it may be anything, in any order."""
+        segment = self.segments()[-1]
+        end = Position(segment=segment, offset=0, size=segment, check=0)
+        for record in self.read(end):
+            end = record.end
+        os.truncate(self._segment(segment), end.offset)
+
     def last_checkpoint(self) -> Record | None:
         """Return the last record that holds a checkpoint, or None when the log signed none."""
         found = None
@@ -112,17 +122,21 @@ class Journal:
         A record that is not whole is one that is being written, or whose writer died: nobody was told that it is there.
         Raises ConsistencyError when ``position`` is no place in this journal, because it is another, or an older one.
         """
+        window = _WINDOW
         while True:
-            data = self._read(position)
+            data = self._read(position, window)
             at = 0
             while record := _parse(data, at, position):
                 yield record
                 at += record.end.offset - position.offset
                 position = record.end
-            following = self._segment(position.size)
-            if at < len(data) or position.size == position.segment or not os.path.exists(following):
+            wanted = _claimed(data, at)
+            if wanted > len(data) - at and len(data) == window:
+                window = max(wanted, _WINDOW)  # the record goes on behind what was read
+            elif position.size != position.segment and os.path.exists(self._segment(position.size)):
+                position = Position(segment=position.size, offset=0, size=position.size, check=0)
+            else:
                 return
-            position = Position(segment=position.size, offset=0, size=position.size, check=0)
 
     def append_entries(self, end: Position, entries: Sequence[bytes]) -> None:
         """Write ``entries`` after ``end``, the last whole record, over whatever is there. Nothing is durable yet."""
@@ -147,6 +161,7 @@ class Journal:
         """Begin a new segment when the last one is full. All but the last segment are durable, always."""
         if end.offset < SEGMENT_BYTES or end.size == end.segment:
             return end
+        os.truncate(self._segment(end.segment), end.offset)
         files.sync(self._segment(end.segment))
         # A crash here leaves a whole segment and no next one, or an empty one; both read as the end of the journal.
         descriptor = os.open(self._segment(end.size), os.O_WRONLY | os.O_CREAT, files.PRIVATE)
@@ -159,23 +174,26 @@ class Journal:
         return Position(segment=end.size, offset=0, size=end.size, check=0)
 
     def _write(self, end: Position, content: bytes) -> None:
-        descriptor = os.open(self._segment(end.segment), os.O_WRONLY)
+        descriptor = os.open(self._segment(end.segment), os.O_RDWR)
         try:
             # What lies behind the last whole record is what a writer that died has left. A longer record than ours
             # must not stick out behind it and be taken for the next one.
-            os.ftruncate(descriptor, end.offset)
+            if any(os.pread(descriptor, _HEADER.size, end.offset)):
+                os.ftruncate(descriptor, end.offset)
+            behind = end.offset + len(content)
+            ahead = -behind % _AHEAD if behind > os.fstat(descriptor).st_size else 0
             try:
-                files.write(descriptor, content, end.offset)
+                files.write(descriptor, content + bytes(ahead), end.offset)
             except OSError:
                 os.ftruncate(descriptor, end.offset)  # half a record on a full disk is room that somebody needs
                 raise
         finally:
             os.close(descriptor)
 
-    def _read(self, position: Position) -> bytes:
-        """Return the bytes after ``position``, when what is before it is what was there before."""
+    def _read(self, position: Position, limit: int) -> bytes:
+        """Return up to ``limit`` bytes after ``position``, when what is before it is what was there before."""
         anchor = _CHECK.size if position.offset else 0
-        data = files.read_from(self._segment(position.segment), position.offset - anchor)
+        data = files.read_from(self._segment(position.segment), position.offset - anchor, limit + anchor)
         if data is None or data[:anchor] != _CHECK.pack(position.check)[:anchor]:
             raise ConsistencyError(_FOREIGN.format(self._path))
         return data[anchor:]
@@ -196,11 +214,19 @@ def _parse(data: bytes, at: int, before: Position) -> Record | None:
     length, count, first = _HEADER.unpack_from(data, at)
     start = at + _HEADER.size
     end = start + length
-    if length > _MAX_PAYLOAD or end + _CHECK.size > len(data) or (count and first != before.size):
+    if not 0 < length <= _MAX_PAYLOAD or end + _CHECK.size > len(data) or (count and first != before.size):
         return None
     check = zlib.crc32(data[at:end], before.check)
     if _CHECK.unpack_from(data, end)[0] != check:
         return None
     offset = before.offset + _HEADER.size + length + _CHECK.size
-    place = Position(segment=before.segment, offset=offset, size=before.size + count, check=check)
-    return Record(first=first, count=count, payload=data[start:end], end=place)
+    place = Position(before.segment, offset, before.size + count, check)
+    return Record(first, count, data[start:end], place)
+
+
+def _claimed(data: bytes, at: int) -> int:
+    """Return how long the record at ``data[at:]`` is if its header is to be believed; 0 when there can be none."""
+    if len(data) - at < _HEADER.size:
+        return _HEADER.size
+    length = _HEADER.unpack_from(data, at)[0]
+    return _HEADER.size + length + _CHECK.size if 0 < length <= _MAX_PAYLOAD else 0

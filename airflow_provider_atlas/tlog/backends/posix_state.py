@@ -2,12 +2,12 @@ r"""What a log in a folder knows of how far its tree is built (``tree.json``).
 
 ::
 
-    {"boot":"4f2c…","check":99,"journal":{"check":1,"offset":532,"segment":0},"signed":"example.com/log\n3\n…"}
+    {"boot":"4f2c…","journal":{"check":1,"offset":532,"segment":0},"signed":"example.com/log\n3\n…","sum":99}
 
 It is a memory of the running machine, named by its boot id:
 after a power failure neither it nor the files it speaks of need be whole, so it is believed only in the same boot. It
-is written over in place, padded to one page unless witnesses signed much, so its ``check`` (CRC-32 of the rest) tells
-a reader who came too early.
+is written over in place, padded to one page unless witnesses signed much, so its ``sum`` (CRC-32 of what is before it)
+tells a reader who came too early.
 """
 
 import zlib
@@ -20,6 +20,7 @@ from airflow_provider_atlas.tlog.checkpoint import SignedCheckpoint
 from airflow_provider_atlas.tlog.merkle import EMPTY_ROOT
 
 _PAGE = 4096
+_SUM = b',"sum":'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,10 @@ class TreeState:
     @classmethod
     def parse(cls, data: bytes) -> "TreeState":
         """Return the state in ``data``. Raises MalformedError when it is none, or is torn."""
-        fields = Fields(parse_json(data), "tree.json")
+        content, _, check = data.rstrip(b"\n").removesuffix(b"}").rpartition(_SUM)
+        if check != b"%d" % zlib.crc32(content):
+            raise MalformedError("expected tree.json to be whole")
+        fields = Fields(parse_json(content + b"}"), "tree.json")
         boot, note = fields.text("boot"), fields.optional("signed", fields.text)
         signed = SignedCheckpoint.parse(note.encode()) if note else None
         journal = fields.fields("journal")
@@ -57,15 +61,12 @@ class TreeState:
             size=signed.checkpoint.size if signed else 0,
             check=journal.integer("check"),
         )
-        state = cls(position=position, signed=signed, boot=boot)
-        if fields.integer("check") != zlib.crc32(canonical_json(state._fields())):
-            raise MalformedError("expected tree.json to be whole")
-        return state
+        return cls(position=position, signed=signed, boot=boot)
 
     def to_bytes(self) -> bytes:
         """Return the state as JSON, padded to a page, or to as many as it needs."""
-        fields = self._fields()
-        return canonical_json({**fields, "check": zlib.crc32(canonical_json(fields))}).ljust(_PAGE, b"\n")
+        content = canonical_json(self._fields()).removesuffix(b"}")
+        return (content + _SUM + b"%d}" % zlib.crc32(content)).ljust(_PAGE, b"\n")
 
     def _fields(self) -> JsonObject:
         segment, offset, _, check = self.position
