@@ -14,7 +14,6 @@ from airflow_provider_atlas.errors import ConsistencyError
 from airflow_provider_atlas.tlog import merkle
 from airflow_provider_atlas.tlog.tile import ENTRIES, FULL, Tile, bundle, parse_bundle, parse_hashes, tile_at
 
-
 _HEIGHT = 8
 
 

@@ -150,7 +150,10 @@ def test_tiles_do_not_depend_on_how_the_tree_grew(steps):
     expected = {made.tile.path: made.content for made in at_once.extend(b"%d" % number for number in range(size))}
     found, edge = {}, Edge()
     for step in steps:
-        found.update((tile.path, content) for tile, content in edge.extend(b"%d" % number for number in range(edge.size, edge.size + step)))
+        found.update(
+            (tile.path, content)
+            for tile, content in edge.extend(b"%d" % number for number in range(edge.size, edge.size + step))
+        )
         partial = {made.tile.path: made.content for made in edge.partials()}
         edge = Edge.load(edge.size, lambda tile, partial=partial: partial[tile.path])
     assert found == expected

@@ -18,6 +18,7 @@ inconsistent with any checkpoint it previously signed").
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,12 +34,13 @@ from airflow_provider_atlas.errors import (
 )
 from airflow_provider_atlas.tlog import merkle
 from airflow_provider_atlas.tlog.backends import posix_files as files
-from airflow_provider_atlas.tlog.backends.posix_build import integrate, recover
+from airflow_provider_atlas.tlog.backends.posix_build import TreeBuilder
 from airflow_provider_atlas.tlog.backends.posix_folder import UnderivedError, open_folder
-from airflow_provider_atlas.tlog.backends.posix_journal import Record
 from airflow_provider_atlas.tlog.backends.posix_reader import PosixLogReader
+from airflow_provider_atlas.tlog.backends.posix_recover import recover
+from airflow_provider_atlas.tlog.backends.posix_sequence import Sequencer
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint, SignedCheckpoint
-from airflow_provider_atlas.tlog.log import check_entries, receipts, verifier_key
+from airflow_provider_atlas.tlog.log import check_entries, checked_receipt, receipts, verifier_key
 from airflow_provider_atlas.tlog.receipt import Receipt
 from airflow_provider_atlas.tlog.tile import TileTree
 from airflow_provider_atlas.tlog.witness import Cosign
@@ -68,9 +70,10 @@ class PosixLog:
         cosign: Cosign | None = None,
     ) -> None:
         self.key = verifier_key(origin, key)
-        self._signing_key = key
         self._cosign = cosign
         self._folder = open_folder(folder, self.key, create=create)
+        self._sequencer = Sequencer(self._folder)
+        self._builder = TreeBuilder(self._folder, key, cosign)
         self.reader = PosixLogReader(folder, self.key)
 
     def append(self, entries: Sequence[bytes]) -> Sequence[Receipt]:
@@ -102,24 +105,9 @@ class PosixLog:
 
     def _append(self, entries: Sequence[bytes], leaves: Sequence[bytes]) -> list[Receipt]:
         """Append ``entries``, or what of them an earlier attempt did not."""
-        indices, known = self._sequence(entries, leaves)
-        return self._receipts(indices, leaves, self._cover(max(indices) + 1, known))
-
-    def _sequence(self, entries: Sequence[bytes], leaves: Sequence[bytes]) -> tuple[list[int], SignedCheckpoint | None]:
-        """Write what is new to the journal; return the index of each entry, and the last checkpoint that was signed."""
-        with files.locked(self._folder.lock):
-            state = self._folder.state()
-            tail = list(self._folder.journal.read(state.position))
-            end = tail[-1].end if tail else state.position
-            known = {**self._folder.index.find(leaves), **_leaves(tail)}  # the index may not have the tail yet
-            fresh: list[bytes] = []
-            for entry, leaf in zip(entries, leaves, strict=True):
-                if leaf not in known:
-                    known[leaf] = end.size + len(fresh)
-                    fresh.append(entry)
-            if fresh:
-                self._folder.journal.append_entries(end, fresh)
-            return [known[leaf] for leaf in leaves], state.signed
+        state = self._folder.state()
+        indices = self._sequencer.sequence(entries, leaves, state)
+        return self._receipts(indices, leaves, self._cover(max(indices) + 1, state.signed))
 
     def _cover(self, size: int, signed: SignedCheckpoint | None) -> SignedCheckpoint:
         """Return ``signed`` if it covers ``size`` entries, or else a newer checkpoint: another process's, if it can."""
@@ -128,13 +116,17 @@ class PosixLog:
                 return signed
             with files.locked_or_waited(self._folder.tree_lock) as held:
                 if held:
-                    return integrate(self._folder, self._signing_key, size, self._cosign)
+                    return self._builder.integrate(size)
             signed = self._folder.state().signed
         with files.locked(self._folder.tree_lock):
-            return integrate(self._folder, self._signing_key, size, self._cosign)
+            return self._builder.integrate(size)
 
     def _receipts(self, indices: Sequence[int], leaves: Sequence[bytes], signed: SignedCheckpoint) -> list[Receipt]:
-        """Return a receipt for each of ``leaves``, off the tiles that everybody sees, after a look at it."""
+        """Return a receipt for each of ``leaves``: as who built the tree handed it out, or off the public tiles."""
+        proofs = self._folder.handout.take(signed.checkpoint.size, indices)
+        if proofs:
+            with suppress(InclusionError):
+                return [checked_receipt(signed, *proved) for proved in zip(indices, leaves, proofs, strict=True)]
         try:
             return receipts(TileTree(signed.checkpoint.size, self._folder.tiles.read), signed, indices, leaves)
         except (InclusionError, MissingError, MalformedError) as error:
@@ -148,12 +140,3 @@ class PosixLog:
             except UnderivedError as damage:
                 recover(self._folder, whole=whole or damage.whole, cosign=self._cosign)
         return action()
-
-
-def _leaves(records: Sequence[Record]) -> dict[bytes, int]:
-    """Return the first index of each leaf hash in ``records``."""
-    leaves: dict[bytes, int] = {}
-    for record in records:
-        for index, entry in enumerate(record.entries(), record.first):
-            leaves.setdefault(merkle.leaf_hash(entry), index)
-    return leaves

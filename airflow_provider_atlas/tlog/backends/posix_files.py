@@ -129,15 +129,17 @@ def replace(path: str, content: bytes, spare: str, *, mode: int = PUBLIC, durabl
         os.rename(spare, path)
 
 
-def overwrite(path: str, content: bytes) -> None:
+def overwrite(path: str, content: bytes, *, shrink: bool = True) -> None:
     """Make the private file ``path`` hold ``content``, which mostly is as long as what it holds.
+
+    Unless it is to ``shrink``, what the file held behind that stays.
 
     There is no new file and no new name, which is several times faster; but a reader without a lock may see a mixture.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, PRIVATE)
     try:
         write(descriptor, content, 0)
-        if os.fstat(descriptor).st_size > len(content):
+        if shrink and os.fstat(descriptor).st_size > len(content):
             os.ftruncate(descriptor, len(content))
     finally:
         os.close(descriptor)
@@ -189,7 +191,7 @@ def boot_id() -> str:
     Only Linux tells. Elsewhere all boots look the same, so that after a power failure torn tiles are found when a root
     or a proof does not hold, and not before.
     """
-    with suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+    with suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
         return file.read().strip()
     return "unknown"
 

@@ -138,8 +138,8 @@ class Journal:
             else:
                 return
 
-    def append_entries(self, end: Position, entries: Sequence[bytes]) -> None:
-        """Write ``entries`` after ``end``, the last whole record, over whatever is there. Nothing is durable yet."""
+    def append_entries(self, end: Position, entries: Sequence[bytes]) -> Position:
+        """Write ``entries`` after ``end``, the last whole record, and return the new end. Nothing is durable yet."""
         chunks = [entries[at : at + _RECORD_ENTRIES] for at in range(0, len(entries), _RECORD_ENTRIES)]
         end = self._rotate(end)
         content, check, first = [], end.check, end.size
@@ -147,7 +147,9 @@ class Journal:
             record = _spell(len(chunk), first, bundle(chunk), check)
             check, first = _CHECK.unpack(record[-4:])[0], first + len(chunk)
             content.append(record)
-        self._write(end, b"".join(content))
+        written = b"".join(content)
+        self._write(end, written)
+        return Position(end.segment, end.offset + len(written), first, check)
 
     def append_checkpoint(self, end: Position, note: bytes, durable: int) -> str:
         """Write the signed ``note`` after ``end``, the last whole record, and return the path of the segment.
@@ -181,9 +183,11 @@ class Journal:
             if any(os.pread(descriptor, _HEADER.size, end.offset)):
                 os.ftruncate(descriptor, end.offset)
             behind = end.offset + len(content)
-            ahead = -behind % _AHEAD if behind > os.fstat(descriptor).st_size else 0
             try:
-                files.write(descriptor, content + bytes(ahead), end.offset)
+                if behind > os.fstat(descriptor).st_size:
+                    # Room first: a record must not be seen, by who reads without a lock, and then be taken back.
+                    files.write(descriptor, bytes(len(content) + -behind % _AHEAD), end.offset)
+                files.write(descriptor, content, end.offset)
             except OSError:
                 os.ftruncate(descriptor, end.offset)  # half a record on a full disk is room that somebody needs
                 raise
