@@ -6,8 +6,9 @@ one place where tiles are made, so a log that writes them, one that repairs them
 See: https://c2sp.org/tlog-tiles, RFC 6962 §2.1.
 """
 
+import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from airflow_provider_atlas.errors import ConsistencyError
@@ -33,22 +34,21 @@ class Edge:
         self._levels = [_Level()]
 
     @classmethod
-    def load(cls, size: int, read: Callable[[Tile], bytes]) -> "Edge":
+    def load(cls, size: int, read: Callable[[Tile], bytes], known: bytes = b"") -> "Edge":
         """Return the edge of the tree of ``size`` entries; ``read`` returns the content of a partial tile.
 
-        Raises what ``read`` raises, MalformedError for a tile of another width, and ConsistencyError when the entries
-        of the last bundle are not those of the last tile. The root is for the caller to compare.
+        A last bundle whose SHA-256 is ``known`` is taken for that of the tree. Raises what ``read`` raises,
+        MalformedError for a tile of another width, and ConsistencyError when the entries of the last bundle are not
+        those of the last tile. The root is for the caller to compare.
         """
         edge = cls()
         edge.size = size
-        entries: list[bytes] = []
+        edge._levels = [_Level(hashes) for hashes in _load_levels(size, read)]
         if size % FULL:
             last = tile_at(ENTRIES, size // FULL, size)
             edge._bundle = read(last)
-            entries = parse_bundle(edge._bundle, last.width)
-        edge._levels = [_Level(hashes) for hashes in _load_levels(size, read)]
-        if list(map(merkle.leaf_hash, entries)) != edge._levels[0].hashes:
-            raise ConsistencyError("expected the last bundle to hold the entries of the last tile")
+            if edge.bundle_digest() != known:
+                edge._compare(parse_bundle(edge._bundle, last.width))
         return edge
 
     @classmethod
@@ -100,6 +100,14 @@ class Edge:
         if number >= len(self._levels) or position < first:
             return None
         return self._levels[number].heights[inner][position - first]
+
+    def bundle_digest(self) -> bytes:
+        """Return the SHA-256 of the partial bundle at the edge."""
+        return hashlib.sha256(self._bundle).digest()
+
+    def _compare(self, entries: Sequence[bytes]) -> None:
+        if list(map(merkle.leaf_hash, entries)) != self._levels[0].hashes:
+            raise ConsistencyError("expected the last bundle to hold the entries of the last tile")
 
     def _fill(self) -> Iterator[TileContent]:
         """Yield the bundle and the tiles that have just become full, and begin the next ones."""

@@ -80,11 +80,7 @@ def receipts(
     """
     made = []
     for index, leaf in zip(indices, leaves, strict=True):
-        made.append(checked_receipt(signed, index, leaf, tree.inclusion_proof(index)))
+        hashes = tree.inclusion_proof(index)
+        merkle.check_inclusion(index, signed.checkpoint.size, leaf, hashes, signed.checkpoint.root)
+        made.append(Receipt(index=index, hashes=hashes, note=signed.note))
     return made
-
-
-def checked_receipt(signed: SignedCheckpoint, index: int, leaf: bytes, hashes: tuple[bytes, ...]) -> Receipt:
-    """Return the receipt of ``leaf`` under ``signed``. Raises InclusionError when ``hashes`` do not lead there."""
-    merkle.check_inclusion(index, signed.checkpoint.size, leaf, hashes, signed.checkpoint.root)
-    return Receipt(index=index, hashes=hashes, note=signed.note)

@@ -18,7 +18,6 @@ inconsistent with any checkpoint it previously signed").
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -39,8 +38,9 @@ from airflow_provider_atlas.tlog.backends.posix_folder import UnderivedError, op
 from airflow_provider_atlas.tlog.backends.posix_reader import PosixLogReader
 from airflow_provider_atlas.tlog.backends.posix_recover import recover
 from airflow_provider_atlas.tlog.backends.posix_sequence import Sequencer
+from airflow_provider_atlas.tlog.backends.posix_turns import turn_or_wait
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint, SignedCheckpoint
-from airflow_provider_atlas.tlog.log import check_entries, checked_receipt, receipts, verifier_key
+from airflow_provider_atlas.tlog.log import check_entries, receipts, verifier_key
 from airflow_provider_atlas.tlog.receipt import Receipt
 from airflow_provider_atlas.tlog.tile import TileTree
 from airflow_provider_atlas.tlog.witness import Cosign
@@ -105,28 +105,31 @@ class PosixLog:
 
     def _append(self, entries: Sequence[bytes], leaves: Sequence[bytes]) -> list[Receipt]:
         """Append ``entries``, or what of them an earlier attempt did not."""
-        state = self._folder.state()
-        indices = self._sequencer.sequence(entries, leaves, state)
-        return self._receipts(indices, leaves, self._cover(max(indices) + 1, state.signed))
-
-    def _cover(self, size: int, signed: SignedCheckpoint | None) -> SignedCheckpoint:
-        """Return ``signed`` if it covers ``size`` entries, or else a newer checkpoint: another process's, if it can."""
+        indices = self._sequencer.sequence(entries, leaves)
         for _ in range(_PATIENCE):
-            if signed and signed.checkpoint.size >= size:
-                return signed
-            with files.locked_or_waited(self._folder.tree_lock) as held:
-                if held:
-                    return self._builder.integrate(size)
-            signed = self._folder.state().signed
+            with turn_or_wait(self._folder.tree_lock) as held:
+                signed = self._builder.integrate(max(indices) + 1) if held else None
+            handed = self._handed(indices, leaves)
+            if handed:
+                return handed
+            if signed:
+                return self._receipts(indices, leaves, signed)
         with files.locked(self._folder.tree_lock):
-            return self._builder.integrate(size)
+            signed = self._builder.integrate(max(indices) + 1)
+        return self._receipts(indices, leaves, signed)
+
+    def _handed(self, indices: Sequence[int], leaves: Sequence[bytes]) -> list[Receipt]:
+        """Return the receipts as who built the tree handed them out; none, unless all are there and hold."""
+        handed = self._folder.handout.take(indices)
+        try:
+            for receipt, leaf in zip(handed, leaves, strict=False):
+                receipt.check_leaf(leaf)
+        except (InclusionError, MalformedError):
+            return []
+        return handed
 
     def _receipts(self, indices: Sequence[int], leaves: Sequence[bytes], signed: SignedCheckpoint) -> list[Receipt]:
-        """Return a receipt for each of ``leaves``: as who built the tree handed it out, or off the public tiles."""
-        proofs = self._folder.handout.take(signed.checkpoint.size, indices)
-        if proofs:
-            with suppress(InclusionError):
-                return [checked_receipt(signed, *proved) for proved in zip(indices, leaves, proofs, strict=True)]
+        """Return a receipt for each of ``leaves``, off the tiles that everybody sees, after a look at it."""
         try:
             return receipts(TileTree(signed.checkpoint.size, self._folder.tiles.read), signed, indices, leaves)
         except (InclusionError, MissingError, MalformedError) as error:

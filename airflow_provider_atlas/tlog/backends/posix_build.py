@@ -5,6 +5,7 @@ when the disk has both the entries and the checkpoint that covers them, which ar
 has seen the signature; after it, whoever comes next writes the same tiles, and signs the same checkpoint.
 """
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -15,13 +16,16 @@ from airflow_provider_atlas.tlog.backends import posix_files as files
 from airflow_provider_atlas.tlog.backends.posix_claims import claims_of, grow, signed_in
 from airflow_provider_atlas.tlog.backends.posix_folder import LogFolder, UnderivedError
 from airflow_provider_atlas.tlog.backends.posix_handout import MOST
-from airflow_provider_atlas.tlog.backends.posix_journal import Position, Record
+from airflow_provider_atlas.tlog.backends.posix_journal import Journal, Position, Record
 from airflow_provider_atlas.tlog.backends.posix_state import TreeState
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint, SignedCheckpoint
 from airflow_provider_atlas.tlog.edge import Edge, TileContent
 from airflow_provider_atlas.tlog.note import sign_as
 from airflow_provider_atlas.tlog.tile import Tile, TileTree
 from airflow_provider_atlas.tlog.witness import Cosign
+
+_WAITS = 5
+_WAIT_SECONDS = 0.0002
 
 
 class TreeBuilder:
@@ -49,7 +53,7 @@ class TreeBuilder:
         if state.signed and state.size >= size:
             return state.signed
         edge = self._edge(state)
-        records = list(folder.journal.read(state.position))
+        records = _gathered(folder.journal, state.position)
         claims = claims_of(folder, [*_signed_before(folder, state), *signed_in(records)])
         full = list(grow(folder, edge, records, claims))
         checkpoint = Checkpoint(origin=folder.key.name, size=edge.size, root=edge.root())
@@ -68,8 +72,8 @@ class TreeBuilder:
         folder.publish(signed)
         folder.tiles.collect(full)
         if edge.size - state.size <= MOST:
-            folder.handout.give(edge.size, state.size, _proofs(folder, edge, full, state.size))
-        built = TreeState(position=end, signed=signed, boot=files.boot_id())
+            folder.handout.give(signed.note.to_bytes(), state.size, _proofs(folder, edge, full, state.size))
+        built = TreeState(position=end, signed=signed, boot=files.boot_id(), bundle=edge.bundle_digest())
         folder.save(built)
         self._left = built, edge
         return signed
@@ -80,12 +84,29 @@ class TreeBuilder:
         if left and left[0] == state:
             return left[1]
         try:
-            edge = Edge.load(state.size, self._folder.tiles.read)
+            edge = Edge.load(state.size, self._folder.tiles.read, state.bundle)
         except (MissingError, MalformedError, ConsistencyError) as error:
             raise UnderivedError(self._folder.path, whole=True) from error
         if edge.root() != state.root:
             raise UnderivedError(self._folder.path, whole=True)
         return edge
+
+
+def _gathered(journal: Journal, position: Position) -> list[Record]:
+    """Return the records of the journal from ``position`` on, once nobody else is about to write another.
+
+    Where one process writes, others mostly do too, and their entries take no more time than those that are there.
+    """
+    records = list(journal.read(position))
+    for _ in range(_WAITS):
+        if sum(record.count > 0 for record in records) < 2:
+            break
+        time.sleep(_WAIT_SECONDS)
+        more = list(journal.read(records[-1].end))
+        records += more
+        if not more:
+            break
+    return records
 
 
 def cosigned(

@@ -56,29 +56,6 @@ def locked(path: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-@contextmanager
-def locked_or_waited(path: str) -> Iterator[bool]:
-    """Hold the lock file ``path`` and yield True; or, when somebody holds it, wait until they do not and yield False.
-
-    Those who wait are let go together, so that all whose work the holder has done leave without queuing for the lock.
-    """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held = True
-        except BlockingIOError:
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-            held = False
-        try:
-            yield held
-        finally:
-            fcntl.flock(descriptor, fcntl.LOCK_UN)  # as in ``locked``
-    finally:
-        os.close(descriptor)
-
-
 def read(path: str) -> bytes | None:
     """Return what is in the file ``path``, or None when there is no such file."""
     return read_from(path, 0)
@@ -129,17 +106,15 @@ def replace(path: str, content: bytes, spare: str, *, mode: int = PUBLIC, durabl
         os.rename(spare, path)
 
 
-def overwrite(path: str, content: bytes, *, shrink: bool = True) -> None:
+def overwrite(path: str, content: bytes) -> None:
     """Make the private file ``path`` hold ``content``, which mostly is as long as what it holds.
-
-    Unless it is to ``shrink``, what the file held behind that stays.
 
     There is no new file and no new name, which is several times faster; but a reader without a lock may see a mixture.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, PRIVATE)
     try:
         write(descriptor, content, 0)
-        if shrink and os.fstat(descriptor).st_size > len(content):
+        if os.fstat(descriptor).st_size > len(content):
             os.ftruncate(descriptor, len(content))
     finally:
         os.close(descriptor)

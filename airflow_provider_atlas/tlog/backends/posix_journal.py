@@ -61,6 +61,28 @@ class Record(NamedTuple):
         return parse_bundle(self.payload, self.count) if self.count else []
 
 
+class Block(NamedTuple):
+    """Some whole records of one segment: their bytes, and the places before and after them.
+
+    ``durable`` is what the last checkpoint among them says of full tiles; 0, when there is none.
+    """
+
+    data: bytes
+    start: Position
+    end: Position
+    durable: int
+
+    def records(self) -> Iterator[Record]:
+        """Yield the records one by one."""
+        at, (segment, offset, size, _) = 0, self.start
+        while at < len(self.data):
+            length, count, first = _HEADER.unpack_from(self.data, at)
+            middle, at = at + _HEADER.size, at + _HEADER.size + length + _CHECK.size
+            size += count
+            end = Position(segment, offset + at, size, _CHECK.unpack_from(self.data, at - _CHECK.size)[0])
+            yield Record(first, count, self.data[middle : middle + length], end)
+
+
 class Journal:
     """The journal in the folder ``path``. Who appends holds the lock ``.state/lock``; who reads needs none."""
 
@@ -117,7 +139,12 @@ class Journal:
         return position
 
     def read(self, position: Position) -> Iterator[Record]:
-        """Yield the records from ``position`` on, up to the first that is not whole.
+        """Yield the records from ``position`` on, as ``blocks`` finds them."""
+        for block in self.blocks(position):
+            yield from block.records()
+
+    def blocks(self, position: Position) -> Iterator[Block]:
+        """Yield the records from ``position`` on, up to the first that is not whole, many at a time.
 
         A record that is not whole is one that is being written, or whose writer died: nobody was told that it is there.
         Raises ConsistencyError when ``position`` is no place in this journal, because it is another, or an older one.
@@ -125,14 +152,13 @@ class Journal:
         window = _WINDOW
         while True:
             data = self._read(position, window)
-            at = 0
-            while record := _parse(data, at, position):
-                yield record
-                at += record.end.offset - position.offset
-                position = record.end
-            wanted = _claimed(data, at)
-            if wanted > len(data) - at and len(data) == window:
-                window = max(wanted, _WINDOW)  # the record goes on behind what was read
+            block = _whole(data, position)
+            if block.data:
+                yield block
+            position = block.end
+            left = data[len(block.data) :]
+            if len(data) == window and _claimed(left) > len(left):
+                window = max(_claimed(left), _WINDOW)  # the record goes on behind what was read
             elif position.size != position.segment and os.path.exists(self._segment(position.size)):
                 position = Position(segment=position.size, offset=0, size=position.size, check=0)
             else:
@@ -211,26 +237,26 @@ def _spell(count: int, first: int, payload: bytes, check: int) -> bytes:
     return record + _CHECK.pack(zlib.crc32(record, check))
 
 
-def _parse(data: bytes, at: int, before: Position) -> Record | None:
-    """Return the record at ``data[at:]``, which follows ``before``, or None when it is not whole."""
-    if len(data) - at < _HEADER.size + _CHECK.size:
-        return None
-    length, count, first = _HEADER.unpack_from(data, at)
-    start = at + _HEADER.size
-    end = start + length
-    if not 0 < length <= _MAX_PAYLOAD or end + _CHECK.size > len(data) or (count and first != before.size):
-        return None
-    check = zlib.crc32(data[at:end], before.check)
-    if _CHECK.unpack_from(data, end)[0] != check:
-        return None
-    offset = before.offset + _HEADER.size + length + _CHECK.size
-    place = Position(before.segment, offset, before.size + count, check)
-    return Record(first, count, data[start:end], place)
+def _whole(data: bytes, start: Position) -> Block:
+    """Return the whole records that ``data``, which follows ``start``, begins with."""
+    view, at, durable = memoryview(data), 0, 0
+    segment, offset, size, check = start
+    while len(data) - at >= _HEADER.size + _CHECK.size:
+        length, count, first = _HEADER.unpack_from(data, at)
+        end = at + _HEADER.size + length
+        if not 0 < length <= _MAX_PAYLOAD or end + _CHECK.size > len(data) or (count and first != size):
+            break
+        found = zlib.crc32(view[at:end], check)
+        if _CHECK.unpack_from(data, end)[0] != found:
+            break
+        at, size, check = end + _CHECK.size, size + count, found
+        durable = durable if count else first
+    return Block(data[:at], start, Position(segment, offset + at, size, check), durable)
 
 
-def _claimed(data: bytes, at: int) -> int:
-    """Return how long the record at ``data[at:]`` is if its header is to be believed; 0 when there can be none."""
-    if len(data) - at < _HEADER.size:
+def _claimed(data: bytes) -> int:
+    """Return how long the record at the beginning of ``data`` says it is; 0 when there can be none."""
+    if len(data) < _HEADER.size:
         return _HEADER.size
-    length = _HEADER.unpack_from(data, at)[0]
+    length = _HEADER.unpack_from(data)[0]
     return _HEADER.size + length + _CHECK.size if 0 < length <= _MAX_PAYLOAD else 0

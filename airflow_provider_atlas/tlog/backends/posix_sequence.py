@@ -4,31 +4,59 @@ A process remembers the end of the journal as it last saw it, and reads on from 
 have written since it wrote last.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from airflow_provider_atlas.tlog import merkle
 from airflow_provider_atlas.tlog.backends import posix_files as files
 from airflow_provider_atlas.tlog.backends.posix_folder import LogFolder
-from airflow_provider_atlas.tlog.backends.posix_journal import Position, Record
-from airflow_provider_atlas.tlog.backends.posix_state import TreeState
+from airflow_provider_atlas.tlog.backends.posix_journal import Block, Position
 from airflow_provider_atlas.tlog.log import place
 
-_REMEMBERED = 4096  # leaves that the index has by now are forgotten when there are more than so many
+_FORGOTTEN = 1024
+_SEARCHED = 2**18  # bytes that are searched for an entry sooner than they are hashed to look it up
 
 
 @dataclass(slots=True)
 class _Tail:
-    """The leaves of the journal from entry ``first`` to ``end``: those that the index may not have yet."""
+    """The journal up to ``end``: those of its entries that the index did not have yet when this was last looked at.
 
-    first: int
+    ``leaves`` has the first index of each leaf hash of them, but for the blocks ``unread``. All below ``indexed``
+    are in the index.
+    """
+
+    indexed: int
     end: Position
     leaves: dict[bytes, int] = field(default_factory=dict)
+    unread: list[Block] = field(default_factory=list)
 
-    def add(self, record: Record) -> None:
-        for index, entry in enumerate(record.entries(), record.first):
-            self.leaves.setdefault(merkle.leaf_hash(entry), index)
-        self.end = record.end
+    def add(self, block: Block) -> None:
+        self.end = block.end
+        self.unread.append(block)
+        self.indexed = max(self.indexed, block.durable)  # what was built, and indexed, before that checkpoint
+
+    def forget(self) -> None:
+        """Forget what the index has by now: to be called between two looks at it, and not after the first."""
+        self.unread = [block for block in self.unread if block.end.size > self.indexed]
+        if len(self.leaves) > _FORGOTTEN:
+            self.leaves = {leaf: index for leaf, index in self.leaves.items() if index >= self.indexed}
+
+    def find(self, entries: Sequence[bytes], leaves: Sequence[bytes]) -> Iterator[tuple[bytes, int]]:
+        """Yield those of ``leaves``, the leaf hashes of ``entries``, that are here, each with its index."""
+        if len(entries) * sum(len(block.data) for block in self.unread) > _SEARCHED or any(
+            entry in block.data for block in self.unread for entry in entries
+        ):
+            self._read()
+        for leaf in leaves:
+            if leaf in self.leaves:
+                yield leaf, self.leaves[leaf]
+
+    def _read(self) -> None:
+        for block in self.unread:
+            for record in block.records():
+                for index, entry in enumerate(record.entries(), record.first):
+                    self.leaves.setdefault(merkle.leaf_hash(entry), index)
+        self.unread = []
 
 
 class Sequencer:
@@ -38,31 +66,27 @@ class Sequencer:
         self._folder = folder
         self._tail: _Tail | None = None
 
-    def sequence(self, entries: Sequence[bytes], leaves: Sequence[bytes], state: TreeState) -> list[int]:
+    def sequence(self, entries: Sequence[bytes], leaves: Sequence[bytes]) -> list[int]:
         """Write what is new of ``entries``, whose leaf hashes are ``leaves``, and return the index of each.
 
-        ``state`` is one that the log had. Nothing is durable by this. Raises ConsistencyError when the journal is
-        another, or an older one.
+        Nothing is durable by this. Raises ConsistencyError when the journal is another, or an older one, and
+        UnderivedError when it is not known which entries the log has.
         """
+        new = None if self._tail and self._folder.index.exists() else self._from_state()
         known = self._folder.index.find(leaves)
         with files.locked(self._folder.lock):
-            tail, self._tail = self._at(state), None
-            for record in self._folder.journal.read(tail.end):
-                tail.add(record)
-            known |= {leaf: tail.leaves[leaf] for leaf in leaves if leaf in tail.leaves}
+            tail, self._tail = new or self._tail or self._from_state(), None
+            for block in self._folder.journal.blocks(tail.end):
+                tail.add(block)
+            known.update(tail.find(entries, leaves))
             fresh, indices = place(entries, leaves, known, tail.end.size)
             if fresh:
                 tail.end = self._folder.journal.append_entries(tail.end, fresh)
-                for leaf, index in zip(leaves, indices, strict=True):
-                    tail.leaves.setdefault(leaf, index)
+                tail.leaves.update(zip(leaves, indices, strict=True))
+            tail.forget()
             self._tail = tail
         return indices
 
-    def _at(self, state: TreeState) -> _Tail:
-        tail = self._tail
-        if tail is None or not tail.first <= state.size <= tail.end.size:
-            return _Tail(first=state.size, end=state.position)
-        if len(tail.leaves) > _REMEMBERED:
-            left = {leaf: index for leaf, index in tail.leaves.items() if index >= state.size}
-            return _Tail(first=state.size, end=tail.end, leaves=left)
-        return tail
+    def _from_state(self) -> _Tail:
+        state = self._folder.state()
+        return _Tail(indexed=state.size, end=state.position)

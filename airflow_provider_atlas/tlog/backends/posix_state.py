@@ -2,7 +2,7 @@ r"""What a log in a folder knows of how far its tree is built (``tree.json``).
 
 ::
 
-    {"boot":"4f2c…","journal":{"check":1,"offset":532,"segment":0},"signed":"example.com/log\n3\n…","sum":99}
+    {"boot":"4f2c…","bundle":"9f86…","journal":{"check":1,"offset":532,"segment":0},"signed":"example.com/log\n3\n…","sum":99}
 
 It is a memory of the running machine, named by its boot id:
 after a power failure neither it nor the files it speaks of need be whole, so it is believed only in the same boot. It
@@ -28,12 +28,14 @@ class TreeState:
     """How far the tree is built: over the entries of the journal before ``position``, which ``signed`` covers.
 
     ``signed`` is the last checkpoint that the log signed, None as long as it is empty. ``boot`` tells in which boot of
-    which machine this was so: in another, it is not to be believed.
+    which machine this was so: in another, it is not to be believed. ``bundle`` is the SHA-256 of the partial bundle, as
+    it was written: one that is still the same needs no look at the entries in it.
     """
 
     position: Position
     signed: SignedCheckpoint | None
     boot: str
+    bundle: bytes = b""
 
     @property
     def size(self) -> int:
@@ -61,7 +63,7 @@ class TreeState:
             size=signed.checkpoint.size if signed else 0,
             check=journal.integer("check"),
         )
-        return cls(position=position, signed=signed, boot=boot)
+        return cls(position=position, signed=signed, boot=boot, bundle=bytes.fromhex(fields.text("bundle")))
 
     def to_bytes(self) -> bytes:
         """Return the state as JSON, padded to a page, or to as many as it needs."""
@@ -71,4 +73,5 @@ class TreeState:
     def _fields(self) -> JsonObject:
         segment, offset, _, check = self.position
         note = self.signed.note.to_bytes().decode() if self.signed else None
-        return {"boot": self.boot, "journal": {"check": check, "offset": offset, "segment": segment}, "signed": note}
+        journal = {"check": check, "offset": offset, "segment": segment}
+        return {"boot": self.boot, "bundle": self.bundle.hex(), "journal": journal, "signed": note}
