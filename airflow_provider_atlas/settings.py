@@ -19,6 +19,9 @@ Mode = Literal["observe", "enforce", "off"]
 WitnessFailure = Literal["open", "closed"]
 """What happens to a checkpoint that too few witnesses cosigned: it is published all the same, or waits."""
 
+LogIntegration = Literal["sync", "deferred"]
+"""When the log signs for the records it takes: before a task ends, or later."""
+
 DEFAULTS: Mapping[str, str] = {
     "mode": "observe",
     "deployment": "airflow",
@@ -30,6 +33,7 @@ DEFAULTS: Mapping[str, str] = {
     "log_signer": "",
     "log_witnesses": "",
     "log_witness_failure": "closed",
+    "log_integration": "sync",
     "log_key": "",
     "log_token_file": "",
     "allow_public_log": "false",
@@ -48,8 +52,10 @@ class Settings:
 
     ``signer``, ``attester``, ``log``, ``log_signer``, ``archive`` and ``spool`` are URIs. A key that was named must
     exist; a default one is made at its first use, and ``made_keys`` says which those are. ``log_witnesses`` is the path
-    of a witness policy (tlog-policy), or empty: then checkpoints are published as the log signed them. For a log that
-    others keep, ``log_key`` is its verifier key, ``log_token_file`` the path of the token that may write, or empty.
+    of a witness policy (tlog-policy), or empty: then checkpoints are published as the log signed them. With
+    ``log_integration`` deferred, the log of this machine signs for records when their run ends, or when it is told to.
+    For a log that others keep, ``log_key`` is its verifier key, ``log_token_file`` the path of the token that may
+    write, or empty.
     ``tsa`` is the URL of the time-stamp authority that each record shall be shown to, or empty.
     ``policy`` is the path of the policy that ``AtlasVerifyOperator`` judges by, or empty. ``image`` is the digest of
     the worker's image, which nothing inside it can know.
@@ -65,6 +71,7 @@ class Settings:
     log_signer: str
     log_witnesses: str
     log_witness_failure: WitnessFailure
+    log_integration: LogIntegration
     log_key: str
     log_token_file: str
     allow_public_log: bool
@@ -93,6 +100,7 @@ class Settings:
         parsed = {
             "mode": _mode(values["mode"]),
             "log_witness_failure": _failure(values["log_witness_failure"]),
+            "log_integration": _integration(values),
             "allow_public_log": _boolean(values, "allow_public_log"),
         }
         return cls(**{**values, **parsed}, made_keys=made)  # type: ignore[arg-type]  # all the others are str
@@ -124,6 +132,17 @@ def _failure(text: str) -> WitnessFailure:
     if text not in ("open", "closed"):
         raise ConfigError(f"[atlas] log_witness_failure is open or closed, and not {text!r}")
     return cast("WitnessFailure", text)
+
+
+def _integration(values: Mapping[str, str]) -> LogIntegration:
+    text = values["log_integration"]
+    if text not in ("sync", "deferred"):
+        raise ConfigError(f"[atlas] log_integration is sync or deferred, and not {text!r}")
+    if text == "deferred" and values["mode"] == "enforce":
+        raise ConfigError("[atlas] log_integration = deferred is for mode = observe: enforce asks for receipts at once")
+    if text == "deferred" and not values["log"].startswith("posix:"):
+        raise ConfigError("[atlas] log_integration = deferred is for a posix log: all others sign for entries at once")
+    return cast("LogIntegration", text)
 
 
 def _boolean(values: Mapping[str, str], name: str) -> bool:

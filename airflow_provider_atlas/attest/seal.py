@@ -5,10 +5,12 @@ a later one (``attest.pending``).
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from airflow_provider_atlas.bundle import AttestationBundle, BoundEvidence, Role, log_entry, vouching_statement
 from airflow_provider_atlas.encoding import parse_hex
+from airflow_provider_atlas.errors import LogError
 from airflow_provider_atlas.intoto.link import Link
 from airflow_provider_atlas.intoto.provenance import provenance_of
 from airflow_provider_atlas.intoto.statement import PAYLOAD_TYPE, Statement
@@ -17,7 +19,7 @@ from airflow_provider_atlas.signing.dsse import Envelope
 from airflow_provider_atlas.signing.signer import Signer
 from airflow_provider_atlas.tee.attester import Attester
 from airflow_provider_atlas.tee.binding import Binding
-from airflow_provider_atlas.tlog.log import TransparencyLog
+from airflow_provider_atlas.tlog.log import DeferringLog, TransparencyLog
 from airflow_provider_atlas.tlog.stamper import TimestampAuthority
 
 
@@ -25,13 +27,15 @@ from airflow_provider_atlas.tlog.stamper import TimestampAuthority
 class Sealer:
     """A worker's signer, TEE, log and time-stamp authority.
 
-    ``attester`` and ``authority`` are None where none is configured: records then say so.
+    ``attester`` and ``authority`` are None where none is configured: records then say so. ``deferring`` is the log,
+    where it is to sign for records later than it takes them.
     """
 
     signer: Signer
     attester: Attester | None
     log: TransparencyLog
     authority: TimestampAuthority | None = None
+    deferring: DeferringLog | None = None
 
     def vouch(self, link: Link, start: AttestationBundle | None = None) -> AttestationBundle:
         """Return the record of ``link``, quoted and signed, not yet logged; ``start`` is the record it ends.
@@ -66,6 +70,16 @@ class Sealer:
             return bundle
         receipts = self.log.append([log_entry(bundle.envelopes[role], bundle.public_key) for role in roles])
         return replace(bundle, receipts={**bundle.receipts, **dict(zip(roles, receipts, strict=True))})
+
+    def sequence(self, bundle: AttestationBundle) -> Mapping[Role, int]:
+        """Return the index in the log that the entry of each envelope of ``bundle`` has from now on.
+
+        Raises LogError when the log is away, or defers nothing.
+        """
+        if self.deferring is None:
+            raise LogError("expected a log that signs for entries later: set [atlas] log_integration = deferred")
+        entries = [log_entry(envelope, bundle.public_key) for envelope in bundle.envelopes.values()]
+        return dict(zip(bundle.envelopes, self.deferring.sequence(entries), strict=True))
 
     def stamp(self, bundle: AttestationBundle) -> AttestationBundle:
         """Return ``bundle`` with a time-stamp of the link's signature, where there is an authority and was none.

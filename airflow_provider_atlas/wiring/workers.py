@@ -27,13 +27,15 @@ def worker(settings: Settings) -> Worker:
 
     Raises ConfigError for a setting that names nothing usable, and the error of the part that cannot be opened.
     """
+    log = logs.transparency_log(settings)
     return Worker(
         settings=settings,
         sealer=Sealer(
             signer=signers.signer(settings),
             attester=tees.attester(settings),
-            log=logs.transparency_log(settings),
+            log=log,
             authority=authority(settings),
+            deferring=logs.deferring_log(settings, log),
         ),
         archive=archives.open_archive(path_of(settings.archive, "file", "archive")),
         store=archives.artifact_store(),

@@ -47,6 +47,7 @@ from airflow_provider_atlas.tlog.witness import Cosign
 
 T = TypeVar("T")
 
+_BACKLOG = 256  # entries that wait for the tree: as many as every process reads again that opens the log
 _PATIENCE = 8  # how often a process looks whether another did its work, before it queues for the lock
 
 
@@ -87,11 +88,23 @@ class PosixLog:
         if not entries:
             return []
         leaves = [merkle.leaf_hash(entry) for entry in entries]
-        try:
-            with files.explained(self._folder.path, "append to"):
-                return self._mended(lambda: self._append(entries, leaves))
-        except ConsistencyError as error:
-            raise LogError(str(error)) from error  # the log's trouble, and no verdict about what was to be logged
+        return self._done(lambda: self._append(entries, leaves))
+
+    def sequence(self, entries: Sequence[bytes]) -> Sequence[int]:
+        """Take ``entries`` and return their indices, without a receipt (``DeferringLog.sequence``).
+
+        Who finds that 256 of them or more wait for the tree builds it. Raises LogError as ``append`` does.
+        """
+        check_entries(entries)
+        if not entries:
+            return []
+        leaves = [merkle.leaf_hash(entry) for entry in entries]
+        return self._done(lambda: self._take(entries, leaves))
+
+    def integrate(self) -> Checkpoint | None:
+        """Sign for all that was taken (``DeferringLog.integrate``). Raises LogError as ``append`` does."""
+        signed = self._done(self._integrate)
+        return signed.checkpoint if signed else None
 
     def latest(self) -> Checkpoint | None:
         """Return the checkpoint that the log publishes (``TransparencyLog.latest``)."""
@@ -105,7 +118,7 @@ class PosixLog:
 
     def _append(self, entries: Sequence[bytes], leaves: Sequence[bytes]) -> list[Receipt]:
         """Append ``entries``, or what of them an earlier attempt did not."""
-        indices = self._sequencer.sequence(entries, leaves)
+        indices = self._sequencer.sequence(entries, leaves).indices
         for _ in range(_PATIENCE):
             with turn_or_wait(self._folder.tree_lock) as held:
                 signed = self._builder.integrate(max(indices) + 1) if held else None
@@ -114,9 +127,23 @@ class PosixLog:
                 return handed
             if signed:
                 return self._receipts(indices, leaves, signed)
+        signed = self._integrate()
+        return self._receipts(indices, leaves, signed) if signed else []
+
+    def _take(self, entries: Sequence[bytes], leaves: Sequence[bytes]) -> list[int]:
+        """Make ``entries`` durable, and their indices final."""
+        places = self._sequencer.sequence(entries, leaves)
+        # Also where none of them is new: who wrote it may have died before the disk had it.
+        self._folder.journal.sync(places.end)
+        if places.end.size - places.indexed >= _BACKLOG:
+            with turn_or_wait(self._folder.tree_lock) as held:
+                if held:
+                    self._builder.integrate()
+        return places.indices
+
+    def _integrate(self) -> SignedCheckpoint | None:
         with files.locked(self._folder.tree_lock):
-            signed = self._builder.integrate(max(indices) + 1)
-        return self._receipts(indices, leaves, signed)
+            return self._builder.integrate()
 
     def _handed(self, indices: Sequence[int], leaves: Sequence[bytes]) -> list[Receipt]:
         """Return the receipts as who built the tree handed them out; none, unless all are there and hold."""
@@ -134,6 +161,14 @@ class PosixLog:
             return receipts(TileTree(signed.checkpoint.size, self._folder.tiles.read), signed, indices, leaves)
         except (InclusionError, MissingError, MalformedError) as error:
             raise UnderivedError(self._folder.path, whole=True) from error
+
+    def _done(self, action: Callable[[], T]) -> T:
+        """Return ``action()``, or raise LogError for whatever kept it from being done."""
+        try:
+            with files.explained(self._folder.path, "append to"):
+                return self._mended(action)
+        except ConsistencyError as error:
+            raise LogError(str(error)) from error  # the log's trouble, and no verdict about what was to be logged
 
     def _mended(self, action: Callable[[], T]) -> T:
         """Return ``action()``; what it finds missing or wrong is made again from the journal, at most twice."""

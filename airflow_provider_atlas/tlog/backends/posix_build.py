@@ -40,20 +40,23 @@ class TreeBuilder:
         self._cosign = cosign
         self._left: tuple[TreeState, Edge] | None = None
 
-    def integrate(self, size: int) -> SignedCheckpoint:
+    def integrate(self, size: int | None = None) -> SignedCheckpoint | None:
         """Build the tree over all of the journal, sign it, publish it. The caller holds ``folder.tree_lock``.
 
         When another process was faster, and signed a tree of ``size`` entries or more, return its checkpoint instead.
+        Without a ``size``, when it signed all there is; None, when that is nothing.
 
         Raises UnderivedError when the tiles are not there to build upon, and ConsistencyError when the log signed
         something that its journal does not give: then nothing is signed. Raises what the witnesses' client raises:
         then nothing is published, and the next call builds the same tree again.
         """
         folder, state = self._folder, self._folder.state()
-        if state.signed and state.size >= size:
+        if size is not None and state.size >= size:
+            return state.signed
+        records = _gathered(folder.journal, state.position)
+        if size is None and not any(record.count for record in records):
             return state.signed
         edge = self._edge(state)
-        records = _gathered(folder.journal, state.position)
         claims = claims_of(folder, [*_signed_before(folder, state), *signed_in(records)])
         full = list(grow(folder, edge, records, claims))
         checkpoint = Checkpoint(origin=folder.key.name, size=edge.size, root=edge.root())

@@ -15,6 +15,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from airflow_provider_atlas.errors import ConfigError, ConsistencyError
@@ -48,7 +49,8 @@ class Position(NamedTuple):
 START = Position(segment=0, offset=0, size=0, check=0)
 
 
-class Record(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
     """One record and the place after it. ``first`` and ``count`` are as in the module's docstring."""
 
     first: int
@@ -80,7 +82,7 @@ class Block(NamedTuple):
             middle, at = at + _HEADER.size, at + _HEADER.size + length + _CHECK.size
             size += count
             end = Position(segment, offset + at, size, _CHECK.unpack_from(self.data, at - _CHECK.size)[0])
-            yield Record(first, count, self.data[middle : middle + length], end)
+            yield Record(first=first, count=count, payload=self.data[middle : middle + length], end=end)
 
 
 class Journal:
@@ -101,9 +103,9 @@ class Journal:
         """Return the first index of each segment, in order."""
         return sorted(int(name.removesuffix(".log")) for name in os.listdir(self._path) if name.endswith(".log"))
 
-    def sync(self) -> None:
-        """Return when every record that was written is on the disk; those before the last segment always are."""
-        files.sync(self._segment(self.segments()[-1]))
+    def sync(self, end: Position | None = None) -> None:
+        """Return when every record before ``end`` is on the disk, or every one; those before the last segment are."""
+        files.sync(self._segment(end.segment if end else self.segments()[-1]))
 
     def trim(self) -> None:
         """Drop what is behind the last whole record: after a power failure it may be anything, in any order."""

@@ -6,6 +6,7 @@ have written since it wrote last.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from airflow_provider_atlas.tlog import merkle
 from airflow_provider_atlas.tlog.backends import posix_files as files
@@ -59,6 +60,14 @@ class _Tail:
         self.unread = []
 
 
+class Places(NamedTuple):
+    """The index of each entry that was sequenced, and where the journal ends and the index did, as far as is known."""
+
+    indices: list[int]
+    end: Position
+    indexed: int
+
+
 class Sequencer:
     """Gives entries their indices in the log in ``folder``."""
 
@@ -66,8 +75,8 @@ class Sequencer:
         self._folder = folder
         self._tail: _Tail | None = None
 
-    def sequence(self, entries: Sequence[bytes], leaves: Sequence[bytes]) -> list[int]:
-        """Write what is new of ``entries``, whose leaf hashes are ``leaves``, and return the index of each.
+    def sequence(self, entries: Sequence[bytes], leaves: Sequence[bytes]) -> Places:
+        """Write what is new of ``entries``, whose leaf hashes are ``leaves``, and return where each of them is.
 
         Nothing is durable by this. Raises ConsistencyError when the journal is another, or an older one, and
         UnderivedError when it is not known which entries the log has.
@@ -85,7 +94,7 @@ class Sequencer:
                 tail.leaves.update(zip(leaves, indices, strict=True))
             tail.forget()
             self._tail = tail
-        return indices
+            return Places(indices, tail.end, tail.indexed)
 
     def _from_state(self) -> _Tail:
         state = self._folder.state()

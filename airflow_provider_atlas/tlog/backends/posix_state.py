@@ -13,7 +13,7 @@ tells a reader who came too early.
 import zlib
 from dataclasses import dataclass
 
-from airflow_provider_atlas.encoding import Fields, JsonObject, canonical_json, parse_json
+from airflow_provider_atlas.encoding import Fields, JsonObject, canonical_json, parse_hex, parse_json
 from airflow_provider_atlas.errors import MalformedError
 from airflow_provider_atlas.tlog.backends.posix_journal import Position
 from airflow_provider_atlas.tlog.checkpoint import SignedCheckpoint
@@ -35,7 +35,7 @@ class TreeState:
     position: Position
     signed: SignedCheckpoint | None
     boot: str
-    bundle: bytes = b""
+    bundle: bytes = bytes(32)
 
     @property
     def size(self) -> int:
@@ -63,7 +63,7 @@ class TreeState:
             size=signed.checkpoint.size if signed else 0,
             check=journal.integer("check"),
         )
-        return cls(position=position, signed=signed, boot=boot, bundle=bytes.fromhex(fields.text("bundle")))
+        return cls(position=position, signed=signed, boot=boot, bundle=parse_hex(fields.text("bundle"), 32))
 
     def to_bytes(self) -> bytes:
         """Return the state as JSON, padded to a page, or to as many as it needs."""
