@@ -16,7 +16,7 @@ TARGETS :=
 PYTEST := $(BIN)/pytest --numprocesses $(CORES) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz lint check test-services test-interop test-cluster bench constraints clean
+.PHONY: help demo test fuzz lint check test-services test-interop test-cluster test-crash bench constraints clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -40,6 +40,9 @@ fuzz: $(STAMP)  ## fuzz each parser of strangers' bytes for SECONDS (60), guided
 	$(BIN)/pip install --quiet -c constraints.txt atheris
 	@set -e; for target in $(or $(TARGETS),$$($(BIN)/python -m tests.fuzzing.fuzz --list)); do echo "== $$target"; \
 	  $(BIN)/python -m tests.fuzzing.fuzz $$target --seconds $(SECONDS); done
+
+test-crash: $(STAMP)  ## writers killed 300 times, and Go checkers that read their log; needs Go; ARGS='--rounds N'
+	$(BIN)/python -m tests.support.crash_rounds $(ARGS)
 
 lint: $(STAMP)  ## formatting, style, types, layers, docstrings, dead code, spelling
 	$(BIN)/ruff format --check .

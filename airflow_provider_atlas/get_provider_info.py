@@ -65,6 +65,7 @@ _OPTIONS = (
     ("log_signer", "", "file:/etc/atlas/log.pem", "The log's key; made at first use when empty"),
     ("log_witnesses", "", "/etc/atlas/witnesses", "Who cosigns the log's checkpoints: a tlog-policy file"),
     ("log_witness_failure", "closed", "open", "Without their quorum a checkpoint waits; open: it does not"),
+    ("log_integration", "sync", "deferred", "When the log signs: before a task ends, or when its run does"),
     ("log_key", "", "atlas.example.org/log+3f2a…+AR8…", "The verifier key of a log that others keep"),
     ("log_token_file", "", "/etc/atlas/log.token", "The file of the token that may write to such a log"),
     ("allow_public_log", "false", "true", "true: entries may go to a public log, where they stay for ever"),

@@ -26,6 +26,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from airflow_provider_atlas.airflow import conf
 from airflow_provider_atlas.airflow.capture import Declares, check_declaration
+from airflow_provider_atlas.airflow.finishing import finish_records
 from airflow_provider_atlas.airflow.task_run import Context, TaskInstance, ended_states
 from airflow_provider_atlas.airflow.trouble import tell
 from airflow_provider_atlas.airflow.wrapper import attested
@@ -183,6 +184,7 @@ class AtlasVerifyOperator(BaseOperator):
         try:
             settings = conf.settings()
             archive = archives.open_archive(path_of(settings.archive, "file", "archive"))
+            finish_records(settings)
             report = self._judged(ti, archive, self._read_policy(settings))
         except (ConfigError, MissingError) as error:
             raise AirflowFailException(f"there is nothing to judge, or to judge by: {error}") from error

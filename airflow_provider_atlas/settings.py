@@ -23,6 +23,8 @@ WitnessFailure = Literal["open", "closed"]
 """What happens to a checkpoint that too few witnesses cosigned: it is published all the same, or waits."""
 
 _SHARED = ("helper", "simulated")  # the simulator is quick: its batches of one show the form, at no cost
+LogIntegration = Literal["sync", "deferred"]
+"""When the log signs for the records it takes: before a task ends, or later."""
 
 DEFAULTS: Mapping[str, str] = {
     "mode": "observe",
@@ -39,6 +41,7 @@ DEFAULTS: Mapping[str, str] = {
     "log_signer": "",
     "log_witnesses": "",
     "log_witness_failure": "closed",
+    "log_integration": "sync",
     "log_key": "",
     "log_token_file": "",
     "allow_public_log": "false",
@@ -60,8 +63,9 @@ class Settings:
     certifies, ``signer_token_file`` is the path of the worker's identity token, and ``signer_audience`` whom that is
     meant for. In the ``attester_mode`` ``session`` the key of ``signer`` signs manifests, and nothing else.
     ``log_witnesses`` is the path of a witness policy (tlog-policy), or empty: then checkpoints are published, or taken,
-    as the log signed them. For a log that others keep, ``log_key`` is its verifier key, ``log_token_file`` the path of
-    the token that may write, or empty; of Rekor v1 ``log_origin`` must be named, ``host - tree id``.
+    as the log signed them. With ``log_integration`` deferred, the log of this machine signs for records when their run
+    ends, or when it is told to. For a log that others keep, ``log_key`` is its verifier key, ``log_token_file`` the
+    path of the token that may write, or empty; of Rekor v1 ``log_origin`` must be named, ``host - tree id``.
     ``endorsements`` says where what vouches for the platform is fetched, for a TEE that has none of its own to give.
     ``tsa`` is the URL of the time-stamp authority that each record shall be shown to, or empty.
     ``policy`` is the path of the policy that ``AtlasVerifyOperator`` judges by, or empty. ``image`` is the digest of
@@ -82,6 +86,7 @@ class Settings:
     log_signer: str
     log_witnesses: str
     log_witness_failure: WitnessFailure
+    log_integration: LogIntegration
     log_key: str
     log_token_file: str
     allow_public_log: bool
@@ -111,6 +116,7 @@ class Settings:
             "mode": _mode(values["mode"]),
             "attester_mode": _attester_mode(values["attester_mode"], values["attester"]),
             "log_witness_failure": _failure(values["log_witness_failure"]),
+            "log_integration": _integration(values),
             "allow_public_log": _boolean(values, "allow_public_log"),
         }
         return cls(**{**values, **parsed}, made_keys=made)  # type: ignore[arg-type]  # all the others are str
@@ -156,6 +162,17 @@ def _failure(text: str) -> WitnessFailure:
     if text not in ("open", "closed"):
         raise ConfigError(f"[atlas] log_witness_failure is open or closed, and not {text!r}")
     return cast("WitnessFailure", text)
+
+
+def _integration(values: Mapping[str, str]) -> LogIntegration:
+    text = values["log_integration"]
+    if text not in ("sync", "deferred"):
+        raise ConfigError(f"[atlas] log_integration is sync or deferred, and not {text!r}")
+    if text == "deferred" and values["mode"] == "enforce":
+        raise ConfigError("[atlas] log_integration = deferred is for mode = observe: enforce asks for receipts at once")
+    if text == "deferred" and not values["log"].startswith("posix:"):
+        raise ConfigError("[atlas] log_integration = deferred is for a posix log: all others sign for entries at once")
+    return cast("LogIntegration", text)
 
 
 def _boolean(values: Mapping[str, str], name: str) -> bool:

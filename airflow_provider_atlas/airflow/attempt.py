@@ -154,7 +154,7 @@ def begin_attempt(ti: TaskInstance, context: Context, worker: Worker) -> Attempt
     run = task_run_of(ti, worker.settings.deployment)
     past = PastRun(worker.archive, run.dag_id, run.run_id, lenient=not strict)
     names = past.names_of_step(run.step)
-    if f"{run.try_number}.bundle.json" in names:
+    if {f"{run.try_number}.bundle.json", f"{run.try_number}.sequenced.json"} & set(names):
         raise ArchiveError(repeated(run))
     seen = traffic(pulls_expected=bool(ti.task.dag.task_dict[ti.task_id].upstream_task_ids))
     surroundings, attachments = _surroundings(ti, context, worker, run)

@@ -48,13 +48,14 @@ def open_session(settings: Settings) -> None:
 
 
 def _what_there_is(settings: Settings) -> Worker:
+    log = _or_away(lambda: logs.transparency_log(settings), _NoLog)
     return Worker(
         settings=settings,
         sealer=sessions.sealer(
             settings,
             signer=lambda: _or_away(lambda: signers.signer(settings), _NoSigner),
             attester=_or_away(lambda: tees.attester(settings), _NoAttester),
-            log=_or_away(lambda: logs.transparency_log(settings), _NoLog),
+            log=log,
         ),
         archive=archives.open_archive(path_of(settings.archive, "file", "archive")),
         store=archives.artifact_store(),
@@ -95,6 +96,12 @@ class _NoLog:
     reason: str
 
     def append(self, entries: Sequence[bytes]) -> NoReturn:  # noqa: ARG002 - as TransparencyLog has it
+        raise LogError(self.reason)
+
+    def sequence(self, entries: Sequence[bytes]) -> NoReturn:  # noqa: ARG002 - as DeferringLog has it
+        raise LogError(self.reason)
+
+    def integrate(self) -> NoReturn:
         raise LogError(self.reason)
 
     def latest(self) -> NoReturn:

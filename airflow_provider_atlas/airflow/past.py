@@ -7,8 +7,9 @@ hold a task up for a second.
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from airflow_provider_atlas.airflow.trouble import tell
 from airflow_provider_atlas.artifacts.archive import PIPELINE, Archive, path_segment, run_path
@@ -17,7 +18,7 @@ from airflow_provider_atlas.intoto.environment import RecordReference
 from airflow_provider_atlas.signing.dsse import Envelope
 from airflow_provider_atlas.tlog.receipt import Receipt
 
-_RECORD = re.compile(r"(0|[1-9][0-9]{0,8})\.bundle\.json\Z")
+_RECORD = re.compile(r"(0|[1-9][0-9]{0,8})\.(?:bundle|sequenced)\.json\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,12 +90,16 @@ class PastRun:
 
     def _tries(self, segment: str) -> Sequence[int]:
         matches = map(_RECORD.match, self._list(("tasks", segment)))
-        return sorted(int(match[1]) for match in matches if match)
+        return sorted({int(match[1]) for match in matches if match})
 
     def _glance(self, segment: str, try_number: int) -> PastRecord | None:
         content = self._get(("tasks", segment, f"{try_number}.bundle.json"))
+        # Or the log has taken the record, and has yet to sign for it (``log_integration = deferred``).
+        taken = self._get(("tasks", segment, f"{try_number}.sequenced.json")) if content is None else None
         try:
-            return _parsed(content) if content is not None else None
+            if taken is not None:
+                return _sequenced(json.loads(taken))
+            return _parsed(json.loads(content)) if content is not None else None
         except (MalformedError, ValueError, KeyError, TypeError, RecursionError) as error:
             self._forgive(ArchiveError(f"expected a record at {segment} try {try_number}"), error)
             return None
@@ -121,8 +126,13 @@ class PastRun:
         tell(error)
 
 
-def _parsed(content: bytes) -> PastRecord:
-    bundle = json.loads(content)
+def _sequenced(document: Any) -> PastRecord:  # noqa: ANN401 - JSON, of which only a glance is taken
+    record = _parsed(document["bundle"])
+    index = int(document["indices"]["link"])
+    return replace(record, reference=replace(record.reference, log_index=index))
+
+
+def _parsed(bundle: Any) -> PastRecord:  # noqa: ANN401 - as above
     envelope = Envelope.parse(bundle["envelopes"]["link"])
     link = json.loads(envelope.payload)
     run, byproducts = link["environment"]["run"], link["byproducts"]

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol, cast
 
 from airflow_provider_atlas.airflow import conf, opening
+from airflow_provider_atlas.airflow.finishing import finish_records
 from airflow_provider_atlas.airflow.past import PastRun
 from airflow_provider_atlas.airflow.pipeline_of import pipeline_of
 from airflow_provider_atlas.artifacts.archive import MANIFEST, PIPELINE, run_path
@@ -33,6 +34,7 @@ def declare_run(dag_run: Any) -> None:  # noqa: ANN401 - Airflow's DagRun, whose
     """Sign, log and archive the manifest of ``dag_run``, which has just ended. Raises AtlasError."""
     settings = conf.settings()
     worker = opening.worker(settings)
+    finish_records(settings)
     past = PastRun(worker.archive, dag_run.dag_id, dag_run.run_id, lenient=settings.mode == "observe")
     pipeline = past.pipeline() or pipeline_of(dag_run.dag).to_bytes()
     manifest = RunManifest(

@@ -27,7 +27,7 @@ from airflow_provider_atlas.airflow.pipeline_of import is_empty
 from airflow_provider_atlas.airflow.task_run import Context, Operator, TaskInstance, may_retry
 from airflow_provider_atlas.airflow.trouble import AttestationStop, tell
 from airflow_provider_atlas.airflow.xcoms import returned
-from airflow_provider_atlas.attest.pending import PendingRecord, UnfinishedError, complete, drain
+from airflow_provider_atlas.attest.pending import PendingRecord, UnfinishedError, complete, defer, drain
 from airflow_provider_atlas.errors import AtlasError, ConfigError
 from airflow_provider_atlas.recording import Recording, recording
 from airflow_provider_atlas.settings import Settings
@@ -200,6 +200,9 @@ def _end(attempt: Attempt, ending: Ending | None, recorded: Recording, ti: TaskI
 
 def _seal(record: PendingRecord, worker: Worker, *, strict: bool) -> None:
     try:
+        if worker.sealer.deferring:
+            defer(record, worker.sealer, worker.archive, worker.spool)
+            return
         complete(record, worker.sealer, worker.archive)
     except UnfinishedError as error:
         # Also where the task fails for it: a start that was logged must not stay without an end.

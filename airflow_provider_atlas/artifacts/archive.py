@@ -5,6 +5,7 @@
     <dag_id>/<run_id>/pipeline.json                     the DAG's tasks and their order
     <dag_id>/<run_id>/tasks/<step>/<try>.start.json     logged before the task's own code ran (enforce)
     <dag_id>/<run_id>/tasks/<step>/<try>.bundle.json    the record: an AttestationBundle
+    <dag_id>/<run_id>/tasks/<step>/<try>.sequenced.json it, before the log signed for it; later tasks refer to it
     <dag_id>/<run_id>/tasks/<step>/<try>.openings.json  what the link's commitments commit to; not for strangers
     <dag_id>/<run_id>/manifest.bundle.json              the run manifest, signed and logged
     blobs/sha256/<hex>                                  manifests of directories and of code, by digest

@@ -4,13 +4,13 @@ A crash between two steps loses nothing that Airflow was told of: the task is no
 a step again does no harm: the log knows an entry it has, and the archive keeps the same bytes once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from airflow_provider_atlas.artifacts.archive import PIPELINE, Archive, record_path, run_path
 from airflow_provider_atlas.artifacts.spool import Spool
 from airflow_provider_atlas.attest.seal import Sealer
-from airflow_provider_atlas.bundle import AttestationBundle
+from airflow_provider_atlas.bundle import AttestationBundle, Role
 from airflow_provider_atlas.encoding import Fields, b64decode, b64encode, canonical_json, parse_json, sha256_hex
 from airflow_provider_atlas.errors import AtlasError, AttestingError, MalformedError, MissingError
 from airflow_provider_atlas.intoto.link import Link
@@ -102,16 +102,47 @@ def complete(record: PendingRecord, sealer: Sealer, archive: Archive) -> Attesta
     return bundle
 
 
+def defer(record: PendingRecord, sealer: Sealer, archive: Archive, spool: Spool) -> Mapping[Role, int]:
+    """Vouch for ``record``, give it its place in the log, and spool it; return its indices there.
+
+    Whoever drains the spool completes it. Until then the archive holds what later tasks refer to. Raises
+    UnfinishedError with what was done.
+    """
+    try:
+        if record.bundle is None:
+            record = replace(record, bundle=sealer.vouch(record.link, record.start))
+        indices = sealer.sequence(_present(record.bundle))
+        record = replace(record, bundle=sealer.stamp(_present(record.bundle)))
+        # A crash before this line leaves entries in the log and no record, and Airflow was not told of the task; one
+        # after it, a record that is completed without having been archived before.
+        spool.put(record.name, record.to_bytes())
+        _archive(record, archive, "sequenced.json", sequenced_document(_present(record.bundle), indices))
+    except (AttestingError, MissingError) as error:
+        raise UnfinishedError(record, str(error)) from error
+    return indices
+
+
+def sequenced_document(bundle: AttestationBundle, indices: Mapping[Role, int]) -> bytes:
+    """Return what the archive holds of a record that the log has yet to sign for: see ``docs/format.md`` §7.6."""
+    return canonical_json(
+        {"bundle": parse_json(bundle.to_bytes()), "indices": {str(role): index for role, index in indices.items()}}
+    )
+
+
 def keep(record: PendingRecord, archive: Archive) -> None:
     """Archive ``record``, the bundle last: where it lies, all it refers to does. Raises ArchiveError."""
+    _archive(record, archive, "bundle.json", _present(record.bundle).to_bytes())
+
+
+def _archive(record: PendingRecord, archive: Archive, kind: str, content: bytes) -> None:
     run = record.link.environment.run
     for blob in record.attachments.blobs:
         archive.put_blob(blob)
     archive.put((*run_path(run.dag_id, run.run_id), PIPELINE), record.attachments.pipeline)
-    names = f"{run.try_number}.openings.json", f"{run.try_number}.bundle.json"
-    openings, bundle = (record_path(run.dag_id, run.run_id, run.step, name) for name in names)
+    names = f"{run.try_number}.openings.json", f"{run.try_number}.{kind}"
+    openings, last = (record_path(run.dag_id, run.run_id, run.step, name) for name in names)
     archive.put(openings, record.attachments.openings, private=True)
-    archive.put(bundle, _present(record.bundle).to_bytes())
+    archive.put(last, content)
 
 
 def drain(spool: Spool, sealer: Sealer, archive: Archive, *, at_most: int) -> tuple[int, Sequence[str]]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from airflow_provider_atlas.bundle import AttestationBundle, BoundEvidence, Role, vouching_statement
 from airflow_provider_atlas.encoding import parse_hex
-from airflow_provider_atlas.errors import AttesterError, SigningError, TimestampError
+from airflow_provider_atlas.errors import AttesterError, LogError, SigningError, TimestampError
 from airflow_provider_atlas.intoto.link import Link
 from airflow_provider_atlas.intoto.provenance import provenance_of
 from airflow_provider_atlas.intoto.statement import PAYLOAD_TYPE, Statement
@@ -25,7 +25,7 @@ from airflow_provider_atlas.signing.dsse import Envelope
 from airflow_provider_atlas.signing.signer import KeylessSigner, Signer
 from airflow_provider_atlas.tee.attester import Attester
 from airflow_provider_atlas.tee.binding import Binding
-from airflow_provider_atlas.tlog.log import TransparencyLog
+from airflow_provider_atlas.tlog.log import DeferringLog, TransparencyLog
 from airflow_provider_atlas.tlog.stamper import TimestampAuthority
 
 
@@ -35,7 +35,8 @@ class Sealer:
 
     ``attester`` and ``authority`` are None where none is configured: records then say so. In a session, ``session``
     gives what vouches for the key of ``signer``, and raises AttestingError when nothing does. With ``batched`` the
-    attester makes one quote for many at once.
+    attester makes one quote for many at once. ``deferring`` is the log, where it is to sign for records later than it
+    takes them.
     """
 
     signer: Signer
@@ -44,6 +45,7 @@ class Sealer:
     authority: TimestampAuthority | None = None
     session: Callable[[], BoundEvidence] | None = None
     batched: bool = False
+    deferring: DeferringLog | None = None
 
     def vouch(self, link: Link, start: AttestationBundle | None = None) -> AttestationBundle:
         """Return the record of ``link``, quoted and signed, not yet logged; ``start`` is the record it ends.
@@ -79,6 +81,16 @@ class Sealer:
             return bundle
         receipts = self.log.append([bundle.log_entry(role) for role in roles])
         return replace(bundle, receipts={**bundle.receipts, **dict(zip(roles, receipts, strict=True))})
+
+    def sequence(self, bundle: AttestationBundle) -> Mapping[Role, int]:
+        """Return the index in the log that the entry of each envelope of ``bundle`` has from now on.
+
+        Raises LogError when the log is away, or defers nothing.
+        """
+        if self.deferring is None:
+            raise LogError("expected a log that signs for entries later: set [atlas] log_integration = deferred")
+        entries = [bundle.log_entry(role) for role in bundle.envelopes]
+        return dict(zip(bundle.envelopes, self.deferring.sequence(entries), strict=True))
 
     def stamp(self, bundle: AttestationBundle) -> AttestationBundle:
         """Return ``bundle`` with a time-stamp of the link's signature, where there is an authority and was none.

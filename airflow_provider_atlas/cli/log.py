@@ -9,6 +9,7 @@ from airflow_provider_atlas.cli.deployment import add_home, settings_of
 from airflow_provider_atlas.cli.log_arguments import add_log, log_key
 from airflow_provider_atlas.cli.output import Output
 from airflow_provider_atlas.encoding import JsonObject
+from airflow_provider_atlas.merkle import EMPTY_ROOT
 from airflow_provider_atlas.wiring import logs, workers
 
 _EXAMPLE = """\
@@ -16,6 +17,7 @@ examples:
   atlas log audit /var/lib/atlas/log --key 'atlas.example.org/log+3f2a…+AR8…'
   atlas log audit https://logs.example.org/atlas --key 'atlas.example.org/log+3f2a…+AR8…'
   atlas log drain --home /var/lib/atlas
+  atlas log integrate --home /var/lib/atlas
   atlas log serve --home /var/lib/atlas
 """
 
@@ -32,6 +34,14 @@ def configure(parser: ArgumentParser) -> None:
     add_log(check)
     add_json(check)
     check.set_defaults(run=audit)
+    cover = commands.add_parser(
+        "integrate",
+        help="have the log of this machine sign for all that it took (log_integration = deferred)",
+        epilog="example: atlas log integrate --home /var/lib/atlas",
+    )
+    add_home(cover)
+    add_json(cover)
+    cover.set_defaults(run=integrate)
     finish = commands.add_parser(
         "drain",
         help="finish the records that wait in the spool",
@@ -66,6 +76,20 @@ def audit(options: Namespace) -> int:
         "tiles": tiles,
     }
     output.say("The log is what its checkpoint signs.")
+    output.facts(document)
+    output.document(document)
+    return 0
+
+
+def integrate(options: Namespace) -> int:
+    """Integrate what the log took: exit 0 when it has signed for all of it."""
+    output = Output(json=options.json)
+    checkpoint = logs.integrate_log(settings_of(options))
+    document: JsonObject = {
+        "size": checkpoint.size if checkpoint else 0,
+        "root": checkpoint.root.hex() if checkpoint else EMPTY_ROOT.hex(),
+    }
+    output.say("The log has signed for all that it took.")
     output.facts(document)
     output.document(document)
     return 0

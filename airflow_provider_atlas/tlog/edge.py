@@ -6,12 +6,16 @@ one place where tiles are made, so a log that writes them, one that repairs them
 See: https://c2sp.org/tlog-tiles, RFC 6962 §2.1.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import hashlib
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from airflow_provider_atlas import merkle
 from airflow_provider_atlas.errors import ConsistencyError
 from airflow_provider_atlas.tlog.tile import ENTRIES, FULL, Tile, bundle, parse_bundle, parse_hashes, tile_at
+
+_HEIGHT = 8
 
 
 class TileContent(NamedTuple):
@@ -26,24 +30,25 @@ class Edge:
 
     def __init__(self) -> None:
         self.size = 0
-        self._entries: list[bytes] = []
+        self._bundle = b""
         self._levels = [_Level()]
 
     @classmethod
-    def load(cls, size: int, read: Callable[[Tile], bytes]) -> "Edge":
+    def load(cls, size: int, read: Callable[[Tile], bytes], known: bytes = b"") -> "Edge":
         """Return the edge of the tree of ``size`` entries; ``read`` returns the content of a partial tile.
 
-        Raises what ``read`` raises, MalformedError for a tile of another width, and ConsistencyError when the entries
-        of the last bundle are not those of the last tile. The root is for the caller to compare.
+        A last bundle whose SHA-256 is ``known`` is taken for that of the tree. Raises what ``read`` raises,
+        MalformedError for a tile of another width, and ConsistencyError when the entries of the last bundle are not
+        those of the last tile. The root is for the caller to compare.
         """
         edge = cls()
         edge.size = size
+        edge._levels = [_Level(hashes) for hashes in _load_levels(size, read)]
         if size % FULL:
             last = tile_at(ENTRIES, size // FULL, size)
-            edge._entries = parse_bundle(read(last), last.width)
-        edge._levels = [_Level(hashes) for hashes in _load_levels(size, read)]
-        if [merkle.leaf_hash(entry) for entry in edge._entries] != edge._levels[0].hashes:
-            raise ConsistencyError("expected the last bundle to hold the entries of the last tile")
+            edge._bundle = read(last)
+            if edge.bundle_digest() != known:
+                edge._compare(parse_bundle(edge._bundle, last.width))
         return edge
 
     @classmethod
@@ -64,15 +69,18 @@ class Edge:
 
     def extend(self, entries: Iterable[bytes]) -> Iterator[TileContent]:
         """Add ``entries``, and yield each tile and bundle that becomes full by it."""
-        for entry in entries:
-            self._entries.append(entry)
-            self.size += 1
-            yield from self._push(merkle.leaf_hash(entry))
+        left = iter(entries)
+        while part := list(itertools.islice(left, FULL - self.size % FULL)):
+            self._bundle += bundle(part)
+            self._levels[0].add(map(merkle.leaf_hash, part))
+            self.size += len(part)
+            if self.size % FULL == 0:
+                yield from self._fill()
 
     def partials(self, since: int = 0) -> Iterator[TileContent]:
         """Yield the partial tiles and the partial bundle at the edge, except those that were so at size ``since``."""
-        if self._entries and self.size > since:
-            yield TileContent(tile_at(ENTRIES, self.size // FULL, self.size), bundle(self._entries))
+        if self._bundle and self.size > since:
+            yield TileContent(tile_at(ENTRIES, self.size // FULL, self.size), self._bundle)
         for number, level in enumerate(self._levels):
             if level.hashes and self.size >> 8 * number > since >> 8 * number:
                 yield TileContent(tile_at(number, self.size >> 8 * (number + 1), self.size), level.content())
@@ -83,36 +91,55 @@ class Edge:
 
     def peaks(self) -> list[bytes]:
         """Return the hashes of the complete subtrees that the tree consists of, widest first."""
-        return [peak for level in reversed(self._levels) for peak in level.peaks]
+        return [peak for level in reversed(self._levels) for peak in level.peaks()]
 
-    def _push(self, above: bytes) -> Iterator[TileContent]:
-        """Add a leaf hash, and to each level above the root of the tile that it filled."""
+    def node(self, height: int, position: int) -> bytes | None:
+        """Return the hash of a complete subtree (``merkle.Node``) that is at the edge, or None for any other."""
+        number, inner = divmod(height, _HEIGHT)
+        first = self.size >> 8 * (number + 1) << _HEIGHT - inner
+        if number >= len(self._levels) or position < first:
+            return None
+        return self._levels[number].heights[inner][position - first]
+
+    def bundle_digest(self) -> bytes:
+        """Return the SHA-256 of the partial bundle at the edge."""
+        return hashlib.sha256(self._bundle).digest()
+
+    def _compare(self, entries: Sequence[bytes]) -> None:
+        if list(map(merkle.leaf_hash, entries)) != self._levels[0].hashes:
+            raise ConsistencyError("expected the last bundle to hold the entries of the last tile")
+
+    def _fill(self) -> Iterator[TileContent]:
+        """Yield the bundle and the tiles that have just become full, and begin the next ones."""
+        yield TileContent(Tile(level=ENTRIES, number=self.size // FULL - 1), self._bundle)
+        self._bundle = b""
         for number, level in enumerate(self._levels):
-            level.add(above)
             if len(level.hashes) < FULL:
                 return
-            tile = Tile(level=number, number=(self.size >> 8 * (number + 1)) - 1)
-            if number == 0:
-                yield TileContent(Tile(level=ENTRIES, number=tile.number), bundle(self._entries))
-                self._entries = []
-            yield TileContent(tile, level.content())
-            above = level.peaks[0]
+            yield TileContent(Tile(level=number, number=(self.size >> 8 * (number + 1)) - 1), level.content())
             self._levels[number] = _Level()
-        self._levels.append(_Level([above]))
+            if number + 1 == len(self._levels):
+                self._levels.append(_Level())
+            self._levels[number + 1].add(level.peaks())
 
 
 class _Level:
-    """The hashes of the partial tile at one level, and the roots of the complete subtrees they form, widest first."""
+    """The hashes of the partial tile at one level, and what is above them in it, height by height."""
 
     def __init__(self, hashes: Iterable[bytes] = ()) -> None:
-        self.hashes: list[bytes] = []
-        self.peaks: list[bytes] = []
-        for digest in hashes:
-            self.add(digest)
+        self.heights: list[list[bytes]] = [[] for _ in range(_HEIGHT + 1)]
+        self.hashes = self.heights[0]
+        self.add(hashes)
 
-    def add(self, digest: bytes) -> None:
-        merkle.grow(self.peaks, len(self.hashes), digest)
-        self.hashes.append(digest)
+    def add(self, hashes: Iterable[bytes]) -> None:
+        self.hashes.extend(hashes)
+        for below, above in itertools.pairwise(self.heights):
+            pairs = range(2 * len(above), len(below) - 1, 2)
+            above.extend([merkle.node_hash(below[at], below[at + 1]) for at in pairs])
+
+    def peaks(self) -> list[bytes]:
+        """Return the roots of the complete subtrees that the hashes form, widest first."""
+        return [hashes[-1] for hashes in reversed(self.heights) if len(hashes) % 2]
 
     def content(self) -> bytes:
         return b"".join(self.hashes)

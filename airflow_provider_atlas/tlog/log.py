@@ -39,6 +39,25 @@ class TransparencyLog(Protocol):
         ...
 
 
+class DeferringLog(TransparencyLog, Protocol):
+    """A log that can take entries before it signs for them."""
+
+    def sequence(self, entries: Sequence[bytes]) -> Sequence[int]:
+        """Take ``entries``, and return the index of each.
+
+        When this returns, the entries are durable and their indices final; no checkpoint need cover them yet. To
+        append them later returns their receipts. Raises LogError as ``append`` does.
+        """
+        ...
+
+    def integrate(self) -> Checkpoint | None:
+        """Sign for all that was taken; return the checkpoint that covers it, None as long as that is nothing.
+
+        Raises LogError as ``append`` does.
+        """
+        ...
+
+
 def verifier_key(origin: str, key: Ed25519PrivateKey) -> VerifierKey:
     """Return what verifies the checkpoints of the log ``origin``, signed by ``key``. Raises ConfigError."""
     if len(origin) > _MAX_ORIGIN:

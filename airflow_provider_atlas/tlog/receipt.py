@@ -71,8 +71,15 @@ class Receipt:
         Raises SignatureError when the checkpoint is not one of that log and those keys, and InclusionError when the
         proof does not lead from ``entry`` to it.
         """
-        checkpoint = verify_checkpoint(self.note, origin, keys)
-        leaf = merkle.leaf_hash(entry)
+        verify_checkpoint(self.note, origin, keys)
+        return self.check_leaf(merkle.leaf_hash(entry))
+
+    def check_leaf(self, leaf: bytes) -> Checkpoint:
+        """Return the checkpoint, when its tree holds the leaf hash ``leaf``; who signed it is not looked at.
+
+        Raises InclusionError when the proof does not lead there, and MalformedError when the note is no checkpoint.
+        """
+        checkpoint = self.checkpoint
         merkle.check_inclusion(self.index, checkpoint.size, leaf, self.hashes, checkpoint.root)
         return checkpoint
 

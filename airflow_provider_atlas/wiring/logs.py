@@ -3,12 +3,12 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from airflow_provider_atlas.errors import ConfigError, MalformedError
 from airflow_provider_atlas.settings import Settings, path_of
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint, SignedCheckpoint
-from airflow_provider_atlas.tlog.log import TransparencyLog
+from airflow_provider_atlas.tlog.log import DeferringLog, TransparencyLog
 from airflow_provider_atlas.tlog.monitor import Alarm, Watch
 from airflow_provider_atlas.tlog.note import VerifierKey
 from airflow_provider_atlas.tlog.policy import MAX_POLICY_BYTES, WitnessPolicy
@@ -44,6 +44,20 @@ def transparency_log(settings: Settings) -> TransparencyLog:
         return _shared_log(settings)
     log: TransparencyLog = _own_log(settings)
     return log
+
+
+def deferring_log(settings: Settings, log: TransparencyLog) -> DeferringLog | None:
+    """Return ``log``, that of ``settings``, where it is to sign for entries later than it takes them."""
+    return cast("DeferringLog", log) if settings.log_integration == "deferred" else None
+
+
+def integrate_log(settings: Settings) -> Checkpoint | None:
+    """Have the log of this machine sign for all that it took; return the checkpoint, None when it is empty.
+
+    Raises ConfigError when ``settings`` name another kind of log, or it cannot be used; LogError when it cannot sign.
+    """
+    log: DeferringLog = _own_log(settings)
+    return log.integrate()
 
 
 def _own_log(settings: Settings) -> Any:  # noqa: ANN401 - what it is beyond a TransparencyLog is its backend's business

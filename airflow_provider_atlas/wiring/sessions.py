@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypedDict
 
 from airflow_provider_atlas.attest.execution import NONCE_SIZE, beacon_of
 from airflow_provider_atlas.attest.seal import Sealer
@@ -19,8 +20,9 @@ from airflow_provider_atlas.settings import Settings
 from airflow_provider_atlas.signing.keys import PublicKey
 from airflow_provider_atlas.signing.signer import Signer
 from airflow_provider_atlas.tee.attester import Attester
-from airflow_provider_atlas.tlog.log import TransparencyLog
+from airflow_provider_atlas.tlog.log import DeferringLog, TransparencyLog
 from airflow_provider_atlas.tlog.stamper import TimestampAuthority
+from airflow_provider_atlas.wiring import logs
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,12 @@ class Session:
         return _Opened(signer, evidence)
 
 
+class _Parts(TypedDict):
+    log: TransparencyLog
+    authority: TimestampAuthority | None
+    deferring: DeferringLog | None
+
+
 def sealer(
     settings: Settings,
     *,
@@ -91,13 +99,13 @@ def sealer(
     ``signer`` opens the configured key, and raises what that raises. In a session it is not asked: the session's key
     signs, and the configured one need not be on this machine.
     """
+    parts: _Parts = {"log": log, "authority": authority, "deferring": logs.deferring_log(settings, log)}
     if attester is not None and settings.attester_mode == "session":
         session = Session(attester, log, authority)
-        return Sealer(signer=session, attester=attester, log=log, authority=authority, session=session.evidence)
+        return Sealer(signer=session, attester=attester, session=session.evidence, **parts)
     if attester is not None and settings.attester_mode == "batch":
-        attester = _batching(settings, attester)
-        return Sealer(signer=signer(), attester=attester, log=log, authority=authority, batched=True)
-    return Sealer(signer=signer(), attester=attester, log=log, authority=authority)
+        return Sealer(signer=signer(), attester=_batching(settings, attester), batched=True, **parts)
+    return Sealer(signer=signer(), attester=attester, **parts)
 
 
 def _batching(settings: Settings, attester: Attester) -> Attester:

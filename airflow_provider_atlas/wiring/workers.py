@@ -27,13 +27,14 @@ def worker(settings: Settings) -> Worker:
 
     Raises ConfigError for a setting that names nothing usable, and the error of the part that cannot be opened.
     """
+    log = logs.transparency_log(settings)
     return Worker(
         settings=settings,
         sealer=sessions.sealer(
             settings,
             signer=lambda: signers.signer(settings),
             attester=tees.attester(settings),
-            log=logs.transparency_log(settings),
+            log=log,
             authority=authority(settings),
         ),
         archive=archives.open_archive(path_of(settings.archive, "file", "archive")),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_atlas.encoding import canonical_json, sha256_hex
+from airflow_provider_atlas.wiring import runs
 from tests.support.airflow_lab import DEFERS, Lab
 
 
@@ -492,3 +493,47 @@ def everything_in(folder: Path) -> str:
         for match in re.findall(rb'"payload":"([A-Za-z0-9+/=]+)"', content)
     ]
     return b"\n".join([*contents, *opened]).decode("utf-8", "replace")
+
+
+def test_a_run_whose_log_signs_later_is_complete_when_it_ends(lab: Lab) -> None:
+    lab.configure(log_integration="deferred")
+    run = lab.run(
+        """
+        @task
+        def first():
+            return 1
+
+        @task
+        def double(number):
+            return number * 2
+
+        double.expand(number=[1, 2]) << first()
+        """
+    )
+    report = run.verify()
+    assert report.verdict == "passed", report.failures
+    assert "1.sequenced.json" in run.names("first")
+    (reference,) = run.link("double[0]").environment.upstream
+    assert reference.log_index == run.bundle("first").receipts["link"].index
+
+
+def test_a_run_whose_log_signs_later_may_judge_itself_before_it_ends(lab: Lab) -> None:
+    lab.configure(log_integration="deferred")
+    lab.run('BashOperator(task_id="warm", bash_command="true")')  # makes the keys
+    policy = lab.data / "policy.yaml"
+    policy.write_bytes(runs.policy_for(lab.settings, name="lab"))
+    judged = f"""
+        first = BashOperator(task_id="first", bash_command="true")
+        first >> AtlasVerifyOperator(task_id="judge", policy={str(policy)!r})
+        """
+    assert lab.run(judged).states["judge"] == "success"
+
+
+def test_a_run_that_is_repeated_before_its_log_signed_does_not_replace_its_records(
+    lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    lab.configure(log_integration="deferred")
+    run = lab.run('BashOperator(task_id="only", bash_command="true")')
+    (run.folder / "tasks" / "only" / "1.bundle.json").unlink()
+    assert lab.again(run).state == "success"
+    assert any("deleted and repeated" in record.getMessage() for record in caplog.records)

@@ -173,7 +173,10 @@ def test_tiles_do_not_depend_on_how_the_tree_grew(steps):
     expected = {made.tile.path: made.content for made in at_once.extend(b"%d" % number for number in range(size))}
     found, edge = {}, Edge()
     for step in steps:
-        found.update((tile.path, content) for tile, content in edge.extend(b"%d" % (edge.size) for _ in range(step)))
+        found.update(
+            (tile.path, content)
+            for tile, content in edge.extend(b"%d" % number for number in range(edge.size, edge.size + step))
+        )
         partial = {made.tile.path: made.content for made in edge.partials()}
         edge = Edge.load(edge.size, lambda tile, partial=partial: partial[tile.path])
     assert found == expected

@@ -89,5 +89,6 @@ class GroupCommit:
             first = max(first, receipt.index + 1)
             if not future.done():
                 future.set_result(Committed(receipt=receipt, fresh=fresh))
-        self.size = max(self.size, receipts[0].checkpoint.size)
+        newest = max(receipts, key=lambda receipt: receipt.index)
+        self.size = max(self.size, newest.checkpoint.size)
         self.commits += 1

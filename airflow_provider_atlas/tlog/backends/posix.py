@@ -33,10 +33,12 @@ from airflow_provider_atlas.errors import (
     SignatureError,
 )
 from airflow_provider_atlas.tlog.backends import posix_files as files
-from airflow_provider_atlas.tlog.backends.posix_build import integrate, recover
+from airflow_provider_atlas.tlog.backends.posix_build import TreeBuilder
 from airflow_provider_atlas.tlog.backends.posix_folder import UnderivedError, open_folder
-from airflow_provider_atlas.tlog.backends.posix_journal import Record
 from airflow_provider_atlas.tlog.backends.posix_reader import PosixLogReader
+from airflow_provider_atlas.tlog.backends.posix_recover import recover
+from airflow_provider_atlas.tlog.backends.posix_sequence import Sequencer
+from airflow_provider_atlas.tlog.backends.posix_turns import turn_or_wait
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint, SignedCheckpoint
 from airflow_provider_atlas.tlog.log import check_entries, receipts, verifier_key
 from airflow_provider_atlas.tlog.receipt import Receipt
@@ -45,6 +47,7 @@ from airflow_provider_atlas.tlog.witness import Cosign
 
 T = TypeVar("T")
 
+_BACKLOG = 256  # entries that wait for the tree: as many as every process reads again that opens the log
 _PATIENCE = 8  # how often a process looks whether another did its work, before it queues for the lock
 
 
@@ -68,9 +71,10 @@ class PosixLog:
         cosign: Cosign | None = None,
     ) -> None:
         self.key = verifier_key(origin, key)
-        self._signing_key = key
         self._cosign = cosign
         self._folder = open_folder(folder, self.key, create=create)
+        self._sequencer = Sequencer(self._folder)
+        self._builder = TreeBuilder(self._folder, key, cosign)
         self.reader = PosixLogReader(folder, self.key)
 
     def append(self, entries: Sequence[bytes]) -> Sequence[Receipt]:
@@ -84,11 +88,23 @@ class PosixLog:
         if not entries:
             return []
         leaves = [merkle.leaf_hash(entry) for entry in entries]
-        try:
-            with files.explained(self._folder.path, "append to"):
-                return self._mended(lambda: self._append(entries, leaves))
-        except ConsistencyError as error:
-            raise LogError(str(error)) from error  # the log's trouble, and no verdict about what was to be logged
+        return self._done(lambda: self._append(entries, leaves))
+
+    def sequence(self, entries: Sequence[bytes]) -> Sequence[int]:
+        """Take ``entries`` and return their indices, without a receipt (``DeferringLog.sequence``).
+
+        Who finds that 256 of them or more wait for the tree builds it. Raises LogError as ``append`` does.
+        """
+        check_entries(entries)
+        if not entries:
+            return []
+        leaves = [merkle.leaf_hash(entry) for entry in entries]
+        return self._done(lambda: self._take(entries, leaves))
+
+    def integrate(self) -> Checkpoint | None:
+        """Sign for all that was taken (``DeferringLog.integrate``). Raises LogError as ``append`` does."""
+        signed = self._done(self._integrate)
+        return signed.checkpoint if signed else None
 
     def latest(self) -> Checkpoint | None:
         """Return the checkpoint that the log publishes (``TransparencyLog.latest``)."""
@@ -102,36 +118,42 @@ class PosixLog:
 
     def _append(self, entries: Sequence[bytes], leaves: Sequence[bytes]) -> list[Receipt]:
         """Append ``entries``, or what of them an earlier attempt did not."""
-        indices, known = self._sequence(entries, leaves)
-        return self._receipts(indices, leaves, self._cover(max(indices) + 1, known))
-
-    def _sequence(self, entries: Sequence[bytes], leaves: Sequence[bytes]) -> tuple[list[int], SignedCheckpoint | None]:
-        """Write what is new to the journal; return the index of each entry, and the last checkpoint that was signed."""
-        with files.locked(self._folder.lock):
-            state = self._folder.state()
-            tail = list(self._folder.journal.read(state.position))
-            end = tail[-1].end if tail else state.position
-            known = {**self._folder.index.find(leaves), **_leaves(tail)}  # the index may not have the tail yet
-            fresh: list[bytes] = []
-            for entry, leaf in zip(entries, leaves, strict=True):
-                if leaf not in known:
-                    known[leaf] = end.size + len(fresh)
-                    fresh.append(entry)
-            if fresh:
-                self._folder.journal.append_entries(end, fresh)
-            return [known[leaf] for leaf in leaves], state.signed
-
-    def _cover(self, size: int, signed: SignedCheckpoint | None) -> SignedCheckpoint:
-        """Return ``signed`` if it covers ``size`` entries, or else a newer checkpoint: another process's, if it can."""
+        indices = self._sequencer.sequence(entries, leaves).indices
         for _ in range(_PATIENCE):
-            if signed and signed.checkpoint.size >= size:
-                return signed
-            with files.locked_or_waited(self._folder.tree_lock) as held:
+            with turn_or_wait(self._folder.tree_lock) as held:
+                signed = self._builder.integrate(max(indices) + 1) if held else None
+            handed = self._handed(indices, leaves)
+            if handed:
+                return handed
+            if signed:
+                return self._receipts(indices, leaves, signed)
+        signed = self._integrate()
+        return self._receipts(indices, leaves, signed) if signed else []
+
+    def _take(self, entries: Sequence[bytes], leaves: Sequence[bytes]) -> list[int]:
+        """Make ``entries`` durable, and their indices final."""
+        places = self._sequencer.sequence(entries, leaves)
+        # Also where none of them is new: who wrote it may have died before the disk had it.
+        self._folder.journal.sync(places.end)
+        if places.end.size - places.indexed >= _BACKLOG:
+            with turn_or_wait(self._folder.tree_lock) as held:
                 if held:
-                    return integrate(self._folder, self._signing_key, size, self._cosign)
-            signed = self._folder.state().signed
+                    self._builder.integrate()
+        return places.indices
+
+    def _integrate(self) -> SignedCheckpoint | None:
         with files.locked(self._folder.tree_lock):
-            return integrate(self._folder, self._signing_key, size, self._cosign)
+            return self._builder.integrate()
+
+    def _handed(self, indices: Sequence[int], leaves: Sequence[bytes]) -> list[Receipt]:
+        """Return the receipts as who built the tree handed them out; none, unless all are there and hold."""
+        handed = self._folder.handout.take(indices)
+        try:
+            for receipt, leaf in zip(handed, leaves, strict=False):
+                receipt.check_leaf(leaf)
+        except (InclusionError, MalformedError):
+            return []
+        return handed
 
     def _receipts(self, indices: Sequence[int], leaves: Sequence[bytes], signed: SignedCheckpoint) -> list[Receipt]:
         """Return a receipt for each of ``leaves``, off the tiles that everybody sees, after a look at it."""
@@ -139,6 +161,14 @@ class PosixLog:
             return receipts(TileTree(signed.checkpoint.size, self._folder.tiles.read), signed, indices, leaves)
         except (InclusionError, MissingError, MalformedError) as error:
             raise UnderivedError(self._folder.path, whole=True) from error
+
+    def _done(self, action: Callable[[], T]) -> T:
+        """Return ``action()``, or raise LogError for whatever kept it from being done."""
+        try:
+            with files.explained(self._folder.path, "append to"):
+                return self._mended(action)
+        except ConsistencyError as error:
+            raise LogError(str(error)) from error  # the log's trouble, and no verdict about what was to be logged
 
     def _mended(self, action: Callable[[], T]) -> T:
         """Return ``action()``; what it finds missing or wrong is made again from the journal, at most twice."""
@@ -148,12 +178,3 @@ class PosixLog:
             except UnderivedError as damage:
                 recover(self._folder, whole=whole or damage.whole, cosign=self._cosign)
         return action()
-
-
-def _leaves(records: Sequence[Record]) -> dict[bytes, int]:
-    """Return the first index of each leaf hash in ``records``."""
-    leaves: dict[bytes, int] = {}
-    for record in records:
-        for index, entry in enumerate(record.entries(), record.first):
-            leaves.setdefault(merkle.leaf_hash(entry), index)
-    return leaves

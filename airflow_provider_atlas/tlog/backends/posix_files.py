@@ -56,43 +56,20 @@ def locked(path: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-@contextmanager
-def locked_or_waited(path: str) -> Iterator[bool]:
-    """Hold the lock file ``path`` and yield True; or, when somebody holds it, wait until they do not and yield False.
-
-    Those who wait are let go together, so that all whose work the holder has done leave without queuing for the lock.
-    """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held = True
-        except BlockingIOError:
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-            held = False
-        try:
-            yield held
-        finally:
-            fcntl.flock(descriptor, fcntl.LOCK_UN)  # as in ``locked``
-    finally:
-        os.close(descriptor)
-
-
 def read(path: str) -> bytes | None:
     """Return what is in the file ``path``, or None when there is no such file."""
     return read_from(path, 0)
 
 
-def read_from(path: str, offset: int) -> bytes | None:
-    """Return what is in the file ``path`` from ``offset`` on, or None when there is no such file."""
+def read_from(path: str, offset: int, limit: int | None = None) -> bytes | None:
+    """Return what is in the file ``path`` from ``offset`` on, ``limit`` bytes at most, or None when it is not there."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return None
     try:
         parts = []
-        wanted = os.fstat(descriptor).st_size - offset
+        wanted = os.fstat(descriptor).st_size - offset if limit is None else limit
         while wanted > 0 and (part := os.pread(descriptor, wanted, offset)):
             parts.append(part)
             offset, wanted = offset + len(part), wanted - len(part)
@@ -189,7 +166,7 @@ def boot_id() -> str:
     Only Linux tells. Elsewhere all boots look the same, so that after a power failure torn tiles are found when a root
     or a proof does not hold, and not before.
     """
-    with suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+    with suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
         return file.read().strip()
     return "unknown"
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from airflow_provider_atlas.errors import ConfigError, LogError, MalformedError, SignatureError
 from airflow_provider_atlas.tlog.backends import posix_files as files
+from airflow_provider_atlas.tlog.backends.posix_handout import Handout
 from airflow_provider_atlas.tlog.backends.posix_index import LeafIndex
 from airflow_provider_atlas.tlog.backends.posix_journal import START, Journal
 from airflow_provider_atlas.tlog.backends.posix_state import TreeState
@@ -38,7 +39,9 @@ class LogFolder:
         self.tree_lock = f"{self.state_path}/tree-lock"
         self.journal = Journal(f"{self.state_path}/journal")
         self.index = LeafIndex(f"{self.state_path}/index")
+        self.handout = Handout(f"{self.state_path}/proofs")
         self.tiles = TileFolder(path)
+        self._remembered: tuple[bytes, TreeState] | None = None
 
     def state(self) -> TreeState:
         """Return how far the tree is built.
@@ -53,10 +56,15 @@ class LogFolder:
 
     def remembered(self) -> TreeState | None:
         """Return what the log knew last, in this boot or in an earlier one, or None when it cannot be read."""
+        content, last = files.read(f"{self.state_path}/tree.json") or b"", self._remembered
+        if last and last[0] == content:
+            return last[1]
         try:
-            return TreeState.parse(files.read(f"{self.state_path}/tree.json") or b"")
+            state = TreeState.parse(content)
         except MalformedError:
             return None
+        self._remembered = content, state
+        return state
 
     def published(self, known: SignedCheckpoint | None = None) -> SignedCheckpoint | None:
         """Return the checkpoint that the log publishes, or None when there is none that its key verifies.
@@ -86,7 +94,9 @@ class LogFolder:
 
     def save(self, state: TreeState) -> None:
         """Remember that the tree is built up to ``state``."""
-        files.overwrite(f"{self.state_path}/tree.json", state.to_bytes())
+        content = state.to_bytes()
+        files.overwrite(f"{self.state_path}/tree.json", content)
+        self._remembered = content, state
 
 
 def open_folder(path: Path, key: VerifierKey, *, create: bool) -> LogFolder:

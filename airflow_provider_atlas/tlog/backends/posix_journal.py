@@ -6,7 +6,9 @@ The payload of ``count`` > 0 is that many entries, spelled as in a bundle, the f
 when it did. ``check`` is the CRC-32 of the record, seeded with the check of the record before it, so that four bytes
 tell one history of a segment from another.
 
-A segment is named by the index of its first entry, ``<first:020d>.log``, and ends near 16 MiB.
+A segment is named by the index of its first entry, ``<first:020d>.log``, and ends near 16 MiB. The last one is written
+ahead with zeros, a quarter of a MiB at a time: to wait for bytes that the file has room for already asks nothing of the
+file system but to write them, where a file that grew has it write out what all others changed as well.
 """
 
 import os
@@ -23,6 +25,8 @@ from airflow_provider_atlas.tlog.tile import bundle, parse_bundle
 SEGMENT_BYTES = 16 * 2**20
 """A segment that reaches this size is followed by another."""
 
+_AHEAD = 2**18
+_WINDOW = 2**16
 _HEADER = struct.Struct(">IIQ")
 _CHECK = struct.Struct(">I")
 _RECORD_ENTRIES = 4096
@@ -59,6 +63,28 @@ class Record:
         return parse_bundle(self.payload, self.count) if self.count else []
 
 
+class Block(NamedTuple):
+    """Some whole records of one segment: their bytes, and the places before and after them.
+
+    ``durable`` is what the last checkpoint among them says of full tiles; 0, when there is none.
+    """
+
+    data: bytes
+    start: Position
+    end: Position
+    durable: int
+
+    def records(self) -> Iterator[Record]:
+        """Yield the records one by one."""
+        at, (segment, offset, size, _) = 0, self.start
+        while at < len(self.data):
+            length, count, first = _HEADER.unpack_from(self.data, at)
+            middle, at = at + _HEADER.size, at + _HEADER.size + length + _CHECK.size
+            size += count
+            end = Position(segment, offset + at, size, _CHECK.unpack_from(self.data, at - _CHECK.size)[0])
+            yield Record(first=first, count=count, payload=self.data[middle : middle + length], end=end)
+
+
 class Journal:
     """The journal in the folder ``path``. Who appends holds the lock ``.state/lock``; who reads needs none."""
 
@@ -77,9 +103,17 @@ class Journal:
         """Return the first index of each segment, in order."""
         return sorted(int(name.removesuffix(".log")) for name in os.listdir(self._path) if name.endswith(".log"))
 
-    def sync(self) -> None:
-        """Return when every record that was written is on the disk; those before the last segment always are."""
-        files.sync(self._segment(self.segments()[-1]))
+    def sync(self, end: Position | None = None) -> None:
+        """Return when every record before ``end`` is on the disk, or every one; those before the last segment are."""
+        files.sync(self._segment(end.segment if end else self.segments()[-1]))
+
+    def trim(self) -> None:
+        """Drop what is behind the last whole record: after a power failure it may be anything, in any order."""
+        segment = self.segments()[-1]
+        end = Position(segment=segment, offset=0, size=segment, check=0)
+        for record in self.read(end):
+            end = record.end
+        os.truncate(self._segment(segment), end.offset)
 
     def last_checkpoint(self) -> Record | None:
         """Return the last record that holds a checkpoint, or None when the log signed none."""
@@ -107,25 +141,33 @@ class Journal:
         return position
 
     def read(self, position: Position) -> Iterator[Record]:
-        """Yield the records from ``position`` on, up to the first that is not whole.
+        """Yield the records from ``position`` on, as ``blocks`` finds them."""
+        for block in self.blocks(position):
+            yield from block.records()
+
+    def blocks(self, position: Position) -> Iterator[Block]:
+        """Yield the records from ``position`` on, up to the first that is not whole, many at a time.
 
         A record that is not whole is one that is being written, or whose writer died: nobody was told that it is there.
         Raises ConsistencyError when ``position`` is no place in this journal, because it is another, or an older one.
         """
+        window = _WINDOW
         while True:
-            data = self._read(position)
-            at = 0
-            while record := _parse(data, at, position):
-                yield record
-                at += record.end.offset - position.offset
-                position = record.end
-            following = self._segment(position.size)
-            if at < len(data) or position.size == position.segment or not os.path.exists(following):
+            data = self._read(position, window)
+            block = _whole(data, position)
+            if block.data:
+                yield block
+            position = block.end
+            left = data[len(block.data) :]
+            if len(data) == window and _claimed(left) > len(left):
+                window = max(_claimed(left), _WINDOW)  # the record goes on behind what was read
+            elif position.size != position.segment and os.path.exists(self._segment(position.size)):
+                position = Position(segment=position.size, offset=0, size=position.size, check=0)
+            else:
                 return
-            position = Position(segment=position.size, offset=0, size=position.size, check=0)
 
-    def append_entries(self, end: Position, entries: Sequence[bytes]) -> None:
-        """Write ``entries`` after ``end``, the last whole record, over whatever is there. Nothing is durable yet."""
+    def append_entries(self, end: Position, entries: Sequence[bytes]) -> Position:
+        """Write ``entries`` after ``end``, the last whole record, and return the new end. Nothing is durable yet."""
         chunks = [entries[at : at + _RECORD_ENTRIES] for at in range(0, len(entries), _RECORD_ENTRIES)]
         end = self._rotate(end)
         content, check, first = [], end.check, end.size
@@ -133,7 +175,9 @@ class Journal:
             record = _spell(len(chunk), first, bundle(chunk), check)
             check, first = _CHECK.unpack(record[-4:])[0], first + len(chunk)
             content.append(record)
-        self._write(end, b"".join(content))
+        written = b"".join(content)
+        self._write(end, written)
+        return Position(end.segment, end.offset + len(written), first, check)
 
     def append_checkpoint(self, end: Position, note: bytes, durable: int) -> str:
         """Write the signed ``note`` after ``end``, the last whole record, and return the path of the segment.
@@ -147,6 +191,7 @@ class Journal:
         """Begin a new segment when the last one is full. All but the last segment are durable, always."""
         if end.offset < SEGMENT_BYTES or end.size == end.segment:
             return end
+        os.truncate(self._segment(end.segment), end.offset)
         files.sync(self._segment(end.segment))
         # A crash here leaves a whole segment and no next one, or an empty one; both read as the end of the journal.
         descriptor = os.open(self._segment(end.size), os.O_WRONLY | os.O_CREAT, files.PRIVATE)
@@ -159,12 +204,17 @@ class Journal:
         return Position(segment=end.size, offset=0, size=end.size, check=0)
 
     def _write(self, end: Position, content: bytes) -> None:
-        descriptor = os.open(self._segment(end.segment), os.O_WRONLY)
+        descriptor = os.open(self._segment(end.segment), os.O_RDWR)
         try:
             # What lies behind the last whole record is what a writer that died has left. A longer record than ours
             # must not stick out behind it and be taken for the next one.
-            os.ftruncate(descriptor, end.offset)
+            if any(os.pread(descriptor, _HEADER.size, end.offset)):
+                os.ftruncate(descriptor, end.offset)
+            behind = end.offset + len(content)
             try:
+                if behind > os.fstat(descriptor).st_size:
+                    # Room first: a record must not be seen, by who reads without a lock, and then be taken back.
+                    files.write(descriptor, bytes(len(content) + -behind % _AHEAD), end.offset)
                 files.write(descriptor, content, end.offset)
             except OSError:
                 os.ftruncate(descriptor, end.offset)  # half a record on a full disk is room that somebody needs
@@ -172,10 +222,10 @@ class Journal:
         finally:
             os.close(descriptor)
 
-    def _read(self, position: Position) -> bytes:
-        """Return the bytes after ``position``, when what is before it is what was there before."""
+    def _read(self, position: Position, limit: int) -> bytes:
+        """Return up to ``limit`` bytes after ``position``, when what is before it is what was there before."""
         anchor = _CHECK.size if position.offset else 0
-        data = files.read_from(self._segment(position.segment), position.offset - anchor)
+        data = files.read_from(self._segment(position.segment), position.offset - anchor, limit + anchor)
         if data is None or data[:anchor] != _CHECK.pack(position.check)[:anchor]:
             raise ConsistencyError(_FOREIGN.format(self._path))
         return data[anchor:]
@@ -189,18 +239,26 @@ def _spell(count: int, first: int, payload: bytes, check: int) -> bytes:
     return record + _CHECK.pack(zlib.crc32(record, check))
 
 
-def _parse(data: bytes, at: int, before: Position) -> Record | None:
-    """Return the record at ``data[at:]``, which follows ``before``, or None when it is not whole."""
-    if len(data) - at < _HEADER.size + _CHECK.size:
-        return None
-    length, count, first = _HEADER.unpack_from(data, at)
-    start = at + _HEADER.size
-    end = start + length
-    if length > _MAX_PAYLOAD or end + _CHECK.size > len(data) or (count and first != before.size):
-        return None
-    check = zlib.crc32(data[at:end], before.check)
-    if _CHECK.unpack_from(data, end)[0] != check:
-        return None
-    offset = before.offset + _HEADER.size + length + _CHECK.size
-    place = Position(segment=before.segment, offset=offset, size=before.size + count, check=check)
-    return Record(first=first, count=count, payload=data[start:end], end=place)
+def _whole(data: bytes, start: Position) -> Block:
+    """Return the whole records that ``data``, which follows ``start``, begins with."""
+    view, at, durable = memoryview(data), 0, 0
+    segment, offset, size, check = start
+    while len(data) - at >= _HEADER.size + _CHECK.size:
+        length, count, first = _HEADER.unpack_from(data, at)
+        end = at + _HEADER.size + length
+        if not 0 < length <= _MAX_PAYLOAD or end + _CHECK.size > len(data) or (count and first != size):
+            break
+        found = zlib.crc32(view[at:end], check)
+        if _CHECK.unpack_from(data, end)[0] != found:
+            break
+        at, size, check = end + _CHECK.size, size + count, found
+        durable = durable if count else first
+    return Block(data[:at], start, Position(segment, offset + at, size, check), durable)
+
+
+def _claimed(data: bytes) -> int:
+    """Return how long the record at the beginning of ``data`` says it is; 0 when there can be none."""
+    if len(data) < _HEADER.size:
+        return _HEADER.size
+    length = _HEADER.unpack_from(data)[0]
+    return _HEADER.size + length + _CHECK.size if 0 < length <= _MAX_PAYLOAD else 0

@@ -2,24 +2,25 @@ r"""What a log in a folder knows of how far its tree is built (``tree.json``).
 
 ::
 
-    {"boot":"4f2c…","check":99,"journal":{"check":1,"offset":532,"segment":0},"signed":"example.com/log\n3\n…"}
+    {"boot":"4f2c…","bundle":"9f86…","journal":{"check":1,"offset":532,"segment":0},"signed":"example.com/log\n3\n…","sum":99}
 
 It is a memory of the running machine, named by its boot id:
 after a power failure neither it nor the files it speaks of need be whole, so it is believed only in the same boot. It
-is written over in place, padded to one page unless witnesses signed much, so its ``check`` (CRC-32 of the rest) tells
-a reader who came too early.
+is written over in place, padded to one page unless witnesses signed much, so its ``sum`` (CRC-32 of what is before it)
+tells a reader who came too early.
 """
 
 import zlib
 from dataclasses import dataclass
 
-from airflow_provider_atlas.encoding import Fields, JsonObject, canonical_json, parse_json
+from airflow_provider_atlas.encoding import Fields, JsonObject, canonical_json, parse_hex, parse_json
 from airflow_provider_atlas.errors import MalformedError
 from airflow_provider_atlas.merkle import EMPTY_ROOT
 from airflow_provider_atlas.tlog.backends.posix_journal import Position
 from airflow_provider_atlas.tlog.checkpoint import SignedCheckpoint
 
 _PAGE = 4096
+_SUM = b',"sum":'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,12 +28,14 @@ class TreeState:
     """How far the tree is built: over the entries of the journal before ``position``, which ``signed`` covers.
 
     ``signed`` is the last checkpoint that the log signed, None as long as it is empty. ``boot`` tells in which boot of
-    which machine this was so: in another, it is not to be believed.
+    which machine this was so: in another, it is not to be believed. ``bundle`` is the SHA-256 of the partial bundle, as
+    it was written: one that is still the same needs no look at the entries in it.
     """
 
     position: Position
     signed: SignedCheckpoint | None
     boot: str
+    bundle: bytes = bytes(32)
 
     @property
     def size(self) -> int:
@@ -47,7 +50,10 @@ class TreeState:
     @classmethod
     def parse(cls, data: bytes) -> "TreeState":
         """Return the state in ``data``. Raises MalformedError when it is none, or is torn."""
-        fields = Fields(parse_json(data), "tree.json")
+        content, _, check = data.rstrip(b"\n").removesuffix(b"}").rpartition(_SUM)
+        if check != b"%d" % zlib.crc32(content):
+            raise MalformedError("expected tree.json to be whole")
+        fields = Fields(parse_json(content + b"}"), "tree.json")
         boot, note = fields.text("boot"), fields.optional("signed", fields.text)
         signed = SignedCheckpoint.parse(note.encode()) if note else None
         journal = fields.fields("journal")
@@ -57,17 +63,15 @@ class TreeState:
             size=signed.checkpoint.size if signed else 0,
             check=journal.integer("check"),
         )
-        state = cls(position=position, signed=signed, boot=boot)
-        if fields.integer("check") != zlib.crc32(canonical_json(state._fields())):
-            raise MalformedError("expected tree.json to be whole")
-        return state
+        return cls(position=position, signed=signed, boot=boot, bundle=parse_hex(fields.text("bundle"), 32))
 
     def to_bytes(self) -> bytes:
         """Return the state as JSON, padded to a page, or to as many as it needs."""
-        fields = self._fields()
-        return canonical_json({**fields, "check": zlib.crc32(canonical_json(fields))}).ljust(_PAGE, b"\n")
+        content = canonical_json(self._fields()).removesuffix(b"}")
+        return (content + _SUM + b"%d}" % zlib.crc32(content)).ljust(_PAGE, b"\n")
 
     def _fields(self) -> JsonObject:
         segment, offset, _, check = self.position
         note = self.signed.note.to_bytes().decode() if self.signed else None
-        return {"boot": self.boot, "journal": {"check": check, "offset": offset, "segment": segment}, "signed": note}
+        journal = {"check": check, "offset": offset, "segment": segment}
+        return {"boot": self.boot, "bundle": self.bundle.hex(), "journal": journal, "signed": note}

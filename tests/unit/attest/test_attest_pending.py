@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_atlas.artifacts.archive import record_path
-from airflow_provider_atlas.attest.pending import Attachments, PendingRecord, UnfinishedError, complete, drain
+from airflow_provider_atlas.attest.pending import Attachments, PendingRecord, UnfinishedError, complete, defer, drain
 from airflow_provider_atlas.bundle import AttestationBundle
-from airflow_provider_atlas.errors import AttesterError, MalformedError, TimestampError
+from airflow_provider_atlas.encoding import parse_json
+from airflow_provider_atlas.errors import AttesterError, MalformedError, MissingError, TimestampError
 from airflow_provider_atlas.intoto.link import Link
 from airflow_provider_atlas.settings import Settings
 from airflow_provider_atlas.wiring import workers
@@ -138,3 +139,61 @@ def test_without_its_authority_a_record_waits_in_the_log_and_is_stamped_from_the
     assert finished.receipts == kept.bundle.receipts
     assert set(finished.timestamps) == {"link"}
     assert complete(replace(kept, bundle=finished), replace(sealer, authority=NobodyThere()), archive) == finished
+
+
+@pytest.fixture
+def later(tmp_path: Path) -> AttestedRun:
+    """A run whose log signs later."""
+    return AttestedRun(tmp_path / "later", log_integration="deferred")
+
+
+def test_a_deferred_record_waits_in_the_spool_with_its_place_in_the_log(
+    pending: PendingRecord, later: AttestedRun
+) -> None:
+    worker = later.worker
+    indices = defer(pending, worker.sealer, worker.archive, worker.spool)
+    assert sorted(indices.values()) == [0, 1, 2]
+    assert worker.sealer.log.latest() is None
+    assert worker.spool.names() == [pending.name]
+    path = record_path(DAG_ID, RUN_ID, "ingest", "1.sequenced.json")
+    kept = parse_json(worker.archive.get(path))
+    assert kept["indices"] == indices
+    assert kept["bundle"]["receipts"] == {}
+    with pytest.raises(MissingError):
+        worker.archive.get(record_path(DAG_ID, RUN_ID, "ingest", "1.bundle.json"))
+
+
+def test_a_deferred_record_is_completed_at_the_place_that_it_was_promised(
+    pending: PendingRecord, later: AttestedRun
+) -> None:
+    worker = later.worker
+    indices = defer(pending, worker.sealer, worker.archive, worker.spool)
+    worker.sealer.log.append([b"another's entry"])
+    assert drain(worker.spool, worker.sealer, worker.archive, at_most=9) == (1, [])
+    content = worker.archive.get(record_path(DAG_ID, RUN_ID, "ingest", "1.bundle.json"))
+    receipts = AttestationBundle.parse(content).receipts
+    assert {role: receipt.index for role, receipt in receipts.items()} == indices
+
+
+def test_a_deferred_record_that_was_spooled_and_not_archived_is_completed_all_the_same(
+    pending: PendingRecord, later: AttestedRun
+) -> None:
+    (later.folder / "archive").write_text("a file where the archive should be")
+    worker = later.worker
+    with pytest.raises(UnfinishedError):
+        defer(pending, worker.sealer, worker.archive, worker.spool)
+    (later.folder / "archive").unlink()
+    assert drain(worker.spool, worker.sealer, worker.archive, at_most=9) == (1, [])
+
+
+def test_a_record_whose_log_is_away_has_no_place(pending: PendingRecord, later: AttestedRun) -> None:
+    shutil.rmtree(later.folder / "log")
+    with pytest.raises(UnfinishedError) as caught:
+        defer(pending, later.worker.sealer, later.worker.archive, later.worker.spool)
+    assert caught.value.record.bundle is not None
+    assert later.worker.spool.names() == []
+
+
+def test_a_log_that_signs_at_once_gives_no_places_in_advance(pending: PendingRecord, run: AttestedRun) -> None:
+    with pytest.raises(UnfinishedError, match="log_integration"):
+        defer(pending, run.worker.sealer, run.worker.archive, run.worker.spool)

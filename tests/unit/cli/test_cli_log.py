@@ -92,3 +92,15 @@ def test_an_empty_spool_needs_no_draining(atlas, attested, monkeypatch):
     monkeypatch.setenv("AIRFLOW__ATLAS__DEPLOYMENT", attested.settings.deployment)
     answer = atlas("log", "drain", "--home", attested.folder)
     assert (answer.code, answer.out) == (0, "0 records were finished, 0 wait\n")
+
+
+def test_a_log_that_took_entries_signs_for_them_when_told_to(atlas, tmp_path, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__ATLAS__LOG_INTEGRATION", "deferred")
+    run = AttestedRun(tmp_path, log_integration="deferred")
+    monkeypatch.setenv("AIRFLOW__ATLAS__DEPLOYMENT", run.settings.deployment)
+    empty = atlas("log", "integrate", "--home", run.folder, "--json")
+    assert (empty.code, empty.document["size"]) == (0, 0)
+    run.worker.sealer.deferring.sequence([b"one", b"two"])
+    answer = atlas("log", "integrate", "--home", run.folder, "--json")
+    assert (answer.code, answer.document["size"]) == (0, 2)
+    assert run.worker.sealer.log.latest().root.hex() == answer.document["root"]

@@ -72,7 +72,7 @@ def test_a_proof_by_entry_finds_it(atlas, place: str, tmp_path: Path):
 
 def test_a_proof_of_a_record_is_made_and_checked_by_its_bundle_or_its_envelope(atlas, attested, tmp_path: Path):
     bundle = attested.run_folder / "tasks" / "ingest" / "1.bundle.json"
-    key = VerifierKey.of(attested.settings.log_origin, attested.worker.sealer.log._signing_key)
+    key = attested.worker.sealer.log.key
     out = tmp_path / "it.tlog-proof"
     made = atlas("log", "proof", "make", attested.folder / "log", "--key", key, "--bundle", bundle, "--out", out)
     assert made.code == 0

@@ -42,6 +42,22 @@ def test_a_log_waits_for_its_witnesses_unless_it_is_told_not_to() -> None:
         Settings.parse({"log_witness_failure": "ajar"}, home="/srv")
 
 
+def test_a_log_signs_at_once_unless_it_is_told_to_wait() -> None:
+    assert Settings.parse({}, home="/srv").log_integration == "sync"
+    assert Settings.parse({"log_integration": "deferred"}, home="/srv").log_integration == "deferred"
+    with pytest.raises(ConfigError, match="sync or deferred"):
+        Settings.parse({"log_integration": "never"}, home="/srv")
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [({"mode": "enforce"}, "receipts at once"), ({"log": "rekor-v2:https://log.example"}, "posix log")],
+)
+def test_a_log_that_signs_later_is_refused_where_a_receipt_is_owed_at_once(other, reason) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        Settings.parse({"log_integration": "deferred", **other}, home="/srv")
+
+
 @pytest.mark.parametrize("uri", ["file:relative", "s3:/x", "/plain/path", "file:", ""])
 def test_a_uri_of_another_scheme_or_a_relative_path_is_refused(uri: str) -> None:
     with pytest.raises(ConfigError, match=r"\[atlas\] signer"):

@@ -50,6 +50,19 @@ def reboot(folder: Path) -> None:
     (folder / TREE).write_bytes(replace(state, boot="an earlier boot").to_bytes())
 
 
+def end_of(folder: Path) -> int:
+    """Return where the last record in the first segment of the journal ends. Behind it are zeros."""
+    *_, last = Journal(str(folder / ".state/journal")).read(START)
+    return last.end.offset
+
+
+def tear(folder: Path, record: bytes) -> None:
+    """Leave ``record``, which is not whole, at the end of the journal, as a writer that died does."""
+    with (folder / SEGMENT).open("r+b") as file:
+        file.seek(end_of(folder))
+        file.write(record)
+
+
 def assert_goes_on(folder: Path, size: int) -> None:
     """The log holds ``size`` entries and takes the next one, and all of it is right."""
     (receipt,) = open_log(folder).append([entry(size)])
@@ -237,17 +250,14 @@ def test_process_that_was_forked_while_the_log_was_locked_does_not_keep_it_locke
 
 
 def test_record_that_was_torn_is_dropped(folder: Path):
-    with (folder / SEGMENT).open("ab") as file:
-        file.write(b"\x00\x00\x02\x00\x00\x00\x00\x01half a record")
+    tear(folder, b"\x00\x00\x02\x00\x00\x00\x00\x01half a record")
     assert_goes_on(folder, 300)
 
 
 def test_torn_record_longer_than_the_next_one_leaves_nothing_behind(folder: Path):
-    with (folder / SEGMENT).open("ab") as file:
-        file.write(b"\x00\x01\x00\x00\x00\x00\x00\x01" + b"y" * 40_000)
+    tear(folder, b"\x00\x01\x00\x00\x00\x00\x00\x01" + b"y" * 40_000)
     assert_goes_on(folder, 300)
-    *_, last = Journal(str(folder / ".state/journal")).read(START)
-    assert (folder / SEGMENT).stat().st_size == last.end.offset
+    assert not any((folder / SEGMENT).read_bytes()[end_of(folder) :])
 
 
 def test_recovery_waits_for_the_disk_before_it_shows_a_checkpoint(folder: Path, monkeypatch: pytest.MonkeyPatch):
@@ -480,7 +490,7 @@ def test_folder_that_cannot_be_written_is_told(folder: Path):
 
 
 def test_full_disk_is_told_and_loses_nothing(folder: Path):
-    size = (folder / SEGMENT).stat().st_size
+    size = end_of(folder)
     done = run_as(
         folder,
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size + 100}, resource.RLIM_INFINITY))\n"

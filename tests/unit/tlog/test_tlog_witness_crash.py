@@ -3,6 +3,7 @@
 import itertools
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 
 from airflow_provider_atlas import merkle
@@ -28,7 +29,7 @@ def answer_and_die(folder: Path, answered: Path, disk: Path, before: int, size: 
     witness, left = WitnessFolder(folder, {ORIGIN: [KEY]}), itertools.count(before - 1, -1)
     descriptor, out = os.open(disk, os.O_WRONLY | os.O_CREAT), os.open(answered, os.O_WRONLY | os.O_CREAT)
     write = os.write
-    os.fsync = noted(os.fsync, lambda line: write(descriptor, line), synced)
+    os.fsync = noted(os.fsync, lambda line: write(descriptor, line), partial(synced, kept=disk))
     os.rename = noted(os.rename, lambda line: write(descriptor, line), lambda old, new: ("renamed", old, new))
     for name in CALLS:
         setattr(os, name, deadly(getattr(os, name), left))
