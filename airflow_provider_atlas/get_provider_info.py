@@ -69,6 +69,7 @@ _OPTIONS = (
     ("log_key", "", "atlas.example.org/log+3f2a…+AR8…", "The verifier key of a log that others keep"),
     ("log_token_file", "", "/etc/atlas/log.token", "The file of the token that may write to such a log"),
     ("allow_public_log", "false", "true", "true: entries may go to a public log, where they stay for ever"),
+    ("allow_network_log", "false", "true", "true: the log's folder is on NFS or the like, for one machine"),
     ("archive", "", "file:/var/lib/atlas/archive", "Where records are kept"),
     ("spool", "", "file:/var/lib/atlas/spool", "Where records wait that could not be finished"),
     (

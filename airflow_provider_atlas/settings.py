@@ -45,6 +45,7 @@ DEFAULTS: Mapping[str, str] = {
     "log_key": "",
     "log_token_file": "",
     "allow_public_log": "false",
+    "allow_network_log": "false",
     "archive": "",
     "spool": "",
     "tsa": "",
@@ -90,6 +91,7 @@ class Settings:
     log_key: str
     log_token_file: str
     allow_public_log: bool
+    allow_network_log: bool
     archive: str
     spool: str
     tsa: str
@@ -118,6 +120,7 @@ class Settings:
             "log_witness_failure": _failure(values["log_witness_failure"]),
             "log_integration": _integration(values),
             "allow_public_log": _boolean(values, "allow_public_log"),
+            "allow_network_log": _boolean(values, "allow_network_log"),
         }
         return cls(**{**values, **parsed}, made_keys=made)  # type: ignore[arg-type]  # all the others are str
 

@@ -66,7 +66,8 @@ def _own_log(settings: Settings) -> Any:  # noqa: ANN401 - what it is beyond a T
     if settings.log_key:
         raise ConfigError("[atlas] log_key is for a log that others keep; a posix log has log_signer")
     folder = Path(path_of(settings.log, "posix", "log"))
-    return PosixLog(folder, settings.log_origin, _log_key(settings), cosign=_witnesses(settings))
+    key, shared = _log_key(settings), settings.allow_network_log
+    return PosixLog(folder, settings.log_origin, key, cosign=_witnesses(settings), shared=shared)
 
 
 def _witnesses(settings: Settings) -> Cosign | None:

@@ -1,6 +1,5 @@
 """``atlas log serve`` as a process of its own, on a port of this machine that is free, and clients of it."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -54,11 +53,6 @@ class LogServer:
         """Kill it at whatever it is at."""
         self._process.kill()
         self._ended()
-
-    def cpu_seconds(self) -> float:
-        """Return how long processors have worked for it, in its own code and in the kernel."""
-        numbers = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(numbers[11]) + int(numbers[12])) / os.sysconf("SC_CLK_TCK")
 
     def client(self, **section: Any) -> TransparencyLog:
         """Return a client, as a worker with these settings has it."""

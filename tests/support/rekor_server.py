@@ -37,6 +37,7 @@ class RekorServer:
         storage.mkdir()
         pem.write_bytes(self._signer.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         ports = _free_ports(3)
+        self.port = ports[0]  # where it takes entries itself
         flags = {
             "hostname": _ORIGIN,
             "storage-dir": storage,

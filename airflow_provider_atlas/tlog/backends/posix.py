@@ -54,7 +54,8 @@ _PATIENCE = 8  # how often a process looks whether another did its work, before 
 class PosixLog:
     """The log ``origin`` in ``folder``, whose checkpoints ``key`` signs; made if it is not there, when ``create``.
 
-    ``cosign`` brings in what its witnesses say of each checkpoint before that is published.
+    ``cosign`` brings in what its witnesses say of each checkpoint before that is published. With ``shared`` the folder
+    may be on a file system of many machines, of which one alone writes to it.
 
     It holds no file open and no lock between calls, so it may be used from any thread, and across a fork. Raises
     ConfigError when the folder holds something else, a log of another origin, or of another key, and LogError when it
@@ -69,10 +70,11 @@ class PosixLog:
         *,
         create: bool = True,
         cosign: Cosign | None = None,
+        shared: bool = False,
     ) -> None:
         self.key = verifier_key(origin, key)
         self._cosign = cosign
-        self._folder = open_folder(folder, self.key, create=create)
+        self._folder = open_folder(folder, self.key, create=create, shared=shared)
         self._sequencer = Sequencer(self._folder)
         self._builder = TreeBuilder(self._folder, key, cosign)
         self.reader = PosixLogReader(folder, self.key)

@@ -175,7 +175,10 @@ def refuse_network(folder: str) -> None:
     """Raise ConfigError when ``folder`` is on a file system that other machines share."""
     kind = _kind(os.path.realpath(folder))
     if kind.startswith(_NETWORK):
-        raise ConfigError(f"{folder} is on {kind}, which machines share: keep the log on a disk of one machine")
+        raise ConfigError(
+            f"{folder} is on {kind}, which machines share: keep it on a disk of one machine; or, where one machine"
+            " alone writes to it, set [atlas] allow_network_log = true"
+        )
 
 
 def _kind(path: str) -> str:

@@ -29,10 +29,14 @@ class UnderivedError(LogError):
 
 
 class LogFolder:
-    """The files of the log in the folder ``path``, whose checkpoints ``key`` verifies."""
+    """The files of the log in the folder ``path``, whose checkpoints ``key`` verifies.
 
-    def __init__(self, path: str, key: VerifierKey) -> None:
+    With ``shared`` somebody answers for it that no other machine writes to the file system it is on.
+    """
+
+    def __init__(self, path: str, key: VerifierKey, *, shared: bool = False) -> None:
         self.path = path
+        self._shared = shared
         self.key = key
         self.state_path = f"{path}/.state"
         self.lock = f"{self.state_path}/lock"
@@ -42,6 +46,11 @@ class LogFolder:
         self.handout = Handout(f"{self.state_path}/proofs")
         self.tiles = TileFolder(path)
         self._remembered: tuple[bytes, TreeState] | None = None
+
+    def refuse_network(self) -> None:
+        """Raise ConfigError on a file system that other machines share, unless somebody answers for that."""
+        if not self._shared:
+            files.refuse_network(self.path)
 
     def state(self) -> TreeState:
         """Return how far the tree is built.
@@ -99,12 +108,14 @@ class LogFolder:
         self._remembered = content, state
 
 
-def open_folder(path: Path, key: VerifierKey, *, create: bool) -> LogFolder:
+def open_folder(path: Path, key: VerifierKey, *, create: bool, shared: bool = False) -> LogFolder:
     """Return the folder of the log at ``path``, made if it is not there and ``create`` says so.
+
+    With ``shared`` it may be on a file system that other machines share.
 
     Raises ConfigError when it holds no log, another, or one with another key, and LogError when it cannot be read.
     """
-    folder = LogFolder(os.path.abspath(path), key)
+    folder = LogFolder(os.path.abspath(path), key, shared=shared)
     with files.explained(folder.path, "open"):
         data = files.read(f"{folder.state_path}/format.json")
         if data is None and not create:
@@ -127,7 +138,7 @@ def _create(folder: LogFolder) -> bytes:
     os.makedirs(folder.path, exist_ok=True)
     if set(os.listdir(folder.path)) - _OURS and files.read(path) is None:
         raise ConfigError(f"{folder.path} holds files and no log: name an empty folder, or the folder of a log")
-    files.refuse_network(folder.path)
+    folder.refuse_network()
     os.makedirs(folder.state_path, 0o700, exist_ok=True)
     with files.locked(folder.lock):
         made = files.read(path)

@@ -26,7 +26,7 @@ def recover(folder: LogFolder, *, whole: bool, cosign: Cosign | None = None) -> 
     with files.locked(folder.tree_lock), files.locked(folder.lock):
         if not whole and _is_ready(folder):
             return  # another process was faster
-        files.refuse_network(folder.path)
+        folder.refuse_network()
         folder.journal.sync()  # what only the memory of the machine has must not be built upon
         last = folder.journal.last_checkpoint()
         known = folder.remembered()

@@ -19,6 +19,7 @@ from airflow_provider_atlas.errors import (
     MissingError,
     SignatureError,
 )
+from airflow_provider_atlas.settings import Settings
 from airflow_provider_atlas.tlog.backends import posix_files, posix_journal
 from airflow_provider_atlas.tlog.backends.posix import PosixLog
 from airflow_provider_atlas.tlog.backends.posix_journal import START, Journal
@@ -26,6 +27,7 @@ from airflow_provider_atlas.tlog.backends.posix_reader import PosixLogReader
 from airflow_provider_atlas.tlog.backends.posix_state import TreeState
 from airflow_provider_atlas.tlog.note import VerifierKey, sign
 from airflow_provider_atlas.tlog.tile import tiles_of
+from airflow_provider_atlas.wiring import logs
 from tests.support.logs import KEY, ORIGIN, SIGNING_KEY, entries, entry, open_log
 
 SEGMENT = ".state/journal/00000000000000000000.log"
@@ -578,3 +580,15 @@ def test_audit_finds_entries_that_the_checkpoint_does_not_sign(folder: Path, tmp
     shutil.copytree(tmp_path / "other/tile", folder / "tile")
     with pytest.raises(ConsistencyError, match="checkpoint"):
         PosixLogReader(folder, KEY).audit()
+
+
+def test_folder_that_machines_share_is_taken_where_somebody_answers_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    mounts = tmp_path / "mounts"
+    mounts.write_text("1 2 0:3 / / rw - nfs4 server:/ rw\n")
+    monkeypatch.setattr(posix_files, "MOUNTS", str(mounts))
+    section = {"log": f"posix:{tmp_path}/log", "allow_network_log": "true"}
+    log = logs.transparency_log(Settings.parse(section, home=str(tmp_path)))
+    (receipt,) = log.append([entry(0)])
+    assert receipt.index == 0
