@@ -56,7 +56,10 @@ def verify_chain(chain: Sequence[x509.Certificate], *, at: datetime, understood:
 def _verify(chain: Sequence[x509.Certificate], at: datetime, understood: Collection[str]) -> None:
     for certificate in chain:
         if not certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc:
-            raise SignatureError(f"expected the certificate {_name(certificate)} to be valid at {at.isoformat()}")
+            raise SignatureError(
+                f"expected the certificate {_name(certificate)} to be valid at {at.isoformat()}",
+                code="not-yet-valid" if at < certificate.not_valid_before_utc else "expired",
+            )
         _check_extensions(certificate, understood)
     for below, issuer in enumerate(chain[1:]):
         _check_issuer(issuer, below)
@@ -76,7 +79,9 @@ def check_p384_signature(signer: x509.Certificate, signature: bytes, message: by
         r, s = (int.from_bytes(half, "big") for half in (signature[:48], signature[48:]))
         key.verify(encode_dss_signature(r, s), message, ec.ECDSA(hashes.SHA384()))
     except (ValueError, InvalidSignature, UnsupportedAlgorithm) as error:
-        raise SignatureError(f"expected the key of its first certificate to have signed {what}") from error
+        raise SignatureError(
+            f"expected the key of its first certificate to have signed {what}", code="signature"
+        ) from error
 
 
 def spki_of(certificate: x509.Certificate) -> bytes:
@@ -91,7 +96,9 @@ def _check_issued(certificate: x509.Certificate, issuer: x509.Certificate) -> No
     try:
         certificate.verify_directly_issued_by(issuer)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm) as error:
-        raise SignatureError(f"expected {_name(issuer)} to have issued {_name(certificate)}") from error
+        raise SignatureError(
+            f"expected {_name(issuer)} to have issued {_name(certificate)}", code="signature"
+        ) from error
 
 
 def _check_issuer(issuer: x509.Certificate, below: int) -> None:

@@ -1,7 +1,7 @@
 """Attacks on SNP evidence, each by its name. One thing is wrong with each; everything else is genuine."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from cryptography import x509
@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from airflow_provider_atlas.errors import MalformedError, MissingError, SignatureError
 from airflow_provider_atlas.tee.backends.sev_snp import SevSnpVerifier
+from airflow_provider_atlas.tee.evidence import Evidence
 from airflow_provider_atlas.tee.pem import parse_pem, to_pem
 from airflow_provider_atlas.tee.sev_snp.certificate import PSS, AmdCertificate
 from airflow_provider_atlas.tee.sev_snp.endorsement_key import CSP_ID_OID, SVN_OIDS
@@ -419,6 +420,35 @@ def test_without_the_key_service_there_is_no_answer():
     # The bytes are genuine; but who would know? An unreachable KDS must never become a pass.
     with pytest.raises(MissingError):
         vendor().verify(evidence(vendor().report(), None))
+
+
+# The reason, as a report gives it (docs/format.md §8.2).
+
+
+def test_each_refusal_has_its_code(stranger: SnpVendor):
+    genuine, authority = vendor(), vendor().authority
+    late, early = AT - timedelta(seconds=1), AT + timedelta(seconds=1)
+
+    def code(shown: Evidence, at: datetime = AT) -> str:
+        with pytest.raises(SignatureError) as refused:
+            genuine.verify(shown, at)
+        return refused.value.code
+
+    def listed(crl: bytes) -> Evidence:
+        return evidence(genuine.report(), authority.chain(), crl)
+
+    assert code(stranger.guest()) == "root-not-trusted"
+    assert code(genuine.with_leaf(key=ec.generate_private_key(ec.SECP384R1()))) == "signature"
+    assert code(evidence(genuine.report(), genuine.chain_with(ask=stranger.authority.ask.der))) == "signature"
+    assert code(genuine.guest(), EXPIRES + timedelta(days=1)) == "expired"
+    assert code(genuine.guest(), ISSUED - timedelta(days=1)) == "not-yet-valid"
+    assert code(listed(_list(last=ISSUED, following=late))) == "expired"
+    assert code(listed(_list(last=early, following=EXPIRES))) == "not-yet-valid"
+    assert code(listed(authority.revocation_list([authority.leaf.certificate]))) == "revoked"
+    assert code(genuine.guest(chip_id=b"\1" * 64)) == "collateral-of-another-platform"
+    assert code(genuine.guest(reported_tcb=bytes(8))) == "collateral-of-another-platform"
+    assert code(genuine.guest(policy=ALWAYS | DEBUG)) == "debug"
+    assert code(genuine.guest(policy=ALWAYS | MIGRATE_MA)) == "migratable"
 
 
 def _subject(der: bytes) -> x509.Name:

@@ -44,7 +44,9 @@ class NitroVerifier:
         check_p384_signature(chain[0], document.signature, document.signed_bytes(), "the Nitro document")
         _check_time(payload, chain[0])
         if payload.debug:
-            raise SignatureError("expected an enclave that its parent cannot debug; this one's PCR0 is zero")
+            raise SignatureError(
+                "expected an enclave that its parent cannot debug; this one's PCR0 is zero", code="debug"
+            )
         if payload.user_data is None or len(payload.user_data) != _REPORT_DATA_BYTES:
             raise SignatureError(f"expected a Nitro document that commits to {_REPORT_DATA_BYTES} bytes of user data")
         return _claims(payload, payload.user_data, root)
@@ -54,7 +56,9 @@ def _root(payload: NitroPayload, development_roots: Collection[str]) -> str:
     """1: the root that the document names, when it is one that may be trusted."""
     root = sha256_hex(payload.chain[-1])
     if root != AWS_NITRO_ROOT_SHA256 and root not in development_roots:
-        raise SignatureError(f"expected AWS's root or an accepted development root, not {root}")
+        raise SignatureError(
+            f"expected AWS's root or an accepted development root, not {root}", code="root-not-trusted"
+        )
     return root
 
 

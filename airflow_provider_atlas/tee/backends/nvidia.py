@@ -44,7 +44,9 @@ class NvidiaVerifier:
         ders = _chain(evidence)
         root = sha256_hex(ders[-1])
         if root != NVIDIA_ROOT_SHA256 and root not in development_roots:
-            raise SignatureError(f"expected NVIDIA's root or an accepted development root, not {root}")
+            raise SignatureError(
+                f"expected NVIDIA's root or an accepted development root, not {root}", code="root-not-trusted"
+            )
         chain = parse_chain(ders, "the GPU's certificates")
         verify_chain(chain, at=at, understood=(_TCB_INFO,))
         check_p384_signature(chain[0], report.signature, report.signed_bytes(), "the GPU report")

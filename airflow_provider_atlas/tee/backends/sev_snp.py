@@ -98,9 +98,13 @@ class SevSnpVerifier:
         """1: whether the root is an accepted one of somebody else; refuse one that is neither that nor the vendor's."""
         product = self._vendor_roots.get(chain.ark.key_sha256)
         if product is None and chain.ark.sha256 not in development_roots:
-            raise SignatureError(f"expected AMD's root or an accepted development root, not {chain.ark.sha256}")
+            raise SignatureError(
+                f"expected AMD's root or an accepted development root, not {chain.ark.sha256}", code="root-not-trusted"
+            )
         if product not in (None, chain.leaf.product):
-            raise SignatureError(f"expected the root of {chain.leaf.product}, not that of {product}")
+            raise SignatureError(
+                f"expected the root of {chain.leaf.product}, not that of {product}", code="root-not-trusted"
+            )
         return product is None
 
 
@@ -139,17 +143,20 @@ def _check_signed(report: SnpReport, leaf: EndorsementKey) -> None:
         signature = encode_dss_signature(report.signature_r, report.signature_s)
         leaf.key.verify(signature, report.signed_bytes(), ec.ECDSA(hashes.SHA384()))
     except InvalidSignature as error:
-        raise SignatureError(f"expected the {leaf.kind} to have signed the SNP report") from error
+        raise SignatureError(f"expected the {leaf.kind} to have signed the SNP report", code="signature") from error
 
 
 def _check_platform(report: SnpReport, leaf: EndorsementKey) -> None:
     """4: another chip's key, or this chip's at another TCB, says nothing of this report."""
     if report.reported_tcb != leaf.tcb:
         raise SignatureError(
-            f"expected a {leaf.kind} for the reported TCB {report.reported_tcb.hex()}, not for {leaf.tcb.hex()}"
+            f"expected a {leaf.kind} for the reported TCB {report.reported_tcb.hex()}, not for {leaf.tcb.hex()}",
+            code="collateral-of-another-platform",
         )
     if leaf.chip_id is not None and not report.chip_id_masked and report.chip_id != leaf.chip_id:
-        raise SignatureError("expected the VCEK of the chip that the SNP report names")
+        raise SignatureError(
+            "expected the VCEK of the chip that the SNP report names", code="collateral-of-another-platform"
+        )
 
 
 def _check_guest(report: SnpReport) -> None:
@@ -157,9 +164,9 @@ def _check_guest(report: SnpReport) -> None:
     if report.vmpl > _HIGHEST_VMPL:
         raise SignatureError("expected a report that a guest asked for, and not its host")
     if report.debug:
-        raise SignatureError("expected a guest that its host cannot debug")
+        raise SignatureError("expected a guest that its host cannot debug", code="debug")
     if report.migratable:
-        raise SignatureError("expected a guest that cannot migrate to another platform")
+        raise SignatureError("expected a guest that cannot migrate to another platform", code="migratable")
 
 
 def _guest(report: SnpReport) -> Mapping[str, Fact]:

@@ -97,10 +97,11 @@ class AmdCertificate:
 
     def check_time(self, at: datetime) -> None:
         """Raise SignatureError unless this certificate is valid at the aware moment ``at``."""
-        if not self.parsed.not_valid_before_utc <= at <= self.parsed.not_valid_after_utc:
+        first, last = self.parsed.not_valid_before_utc, self.parsed.not_valid_after_utc
+        if not first <= at <= last:
             raise SignatureError(
-                f"expected {self.name} to be valid at {at:%Y-%m-%d}; it is from "
-                f"{self.parsed.not_valid_before_utc:%Y-%m-%d} to {self.parsed.not_valid_after_utc:%Y-%m-%d}"
+                f"expected {self.name} to be valid at {at:%Y-%m-%d}; it is from {first:%Y-%m-%d} to {last:%Y-%m-%d}",
+                code="not-yet-valid" if at < first else "expired",
             )
 
     def check_issuer(self, issuer: "AmdCertificate") -> None:
@@ -139,7 +140,7 @@ def check_signature(
     try:
         key.verify(signed.signature, content, PSS, hashes.SHA384())
     except InvalidSignature as error:
-        raise SignatureError(f"expected {issuer.name} to have signed {name}") from error
+        raise SignatureError(f"expected {issuer.name} to have signed {name}", code="signature") from error
 
 
 def _load(data: bytes, *, zero_at: int | None) -> x509.Certificate:

@@ -58,10 +58,15 @@ class RevocationList:
             raise SignatureError(f"expected a revocation list of {ark.name}")
         check_signature(self.parsed, ark, self.parsed.tbs_certlist_bytes, "the revocation list")
         if not self.issued <= at <= self.expires:
-            raise SignatureError(f"expected a revocation list that is current at {at:%Y-%m-%d}")
+            raise SignatureError(
+                f"expected a revocation list that is current at {at:%Y-%m-%d}",
+                code="not-yet-valid" if at < self.issued else "expired",
+            )
         for certificate in chain:
             if self.parsed.get_revoked_certificate_by_serial_number(certificate.serial) is not None:
-                raise SignatureError(f"expected a certificate that is not revoked, and {certificate.name} is")
+                raise SignatureError(
+                    f"expected a certificate that is not revoked, and {certificate.name} is", code="revoked"
+                )
 
 
 def _check_spelling(data: bytes) -> None:

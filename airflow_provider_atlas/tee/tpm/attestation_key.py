@@ -83,7 +83,7 @@ class AttestationKey:
                         f"expected a TPM signature by the attestation key, not one by {signature.scheme}"
                     )
         except InvalidSignature as error:
-            raise SignatureError("expected a TPM quote that its attestation key signed") from error
+            raise SignatureError("expected a TPM quote that its attestation key signed", code="signature") from error
 
 
 def _load(spki: bytes) -> object:
