@@ -12,7 +12,7 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
@@ -83,33 +83,43 @@ def s3_server() -> Iterator[S3Server]:
 
 
 class Recorder:
-    """``application``, with a record of its puts, and failures on demand."""
+    """``application``, with a record of its puts, and failures on demand.
+
+    What S3 promises and moto does not, it adds: one put at a time, since moto asks whether an object is there and then
+    stores it, so that two conditional puts at once may both succeed; and no object of a body that was cut off, which is
+    what a writer that is killed leaves.
+    """
 
     def __init__(self, application: Application) -> None:
         self._application = application
         self._put: dict[str, set[str]] = {}
         self._requests = 0
         self._lock = threading.Lock()
+        self._putting = threading.Lock()
         self._failure: dict[str, Any] = {"puts": None, "done": False, "once": False}
 
     def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         path: str = environ["PATH_INFO"]
-        content = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        content = environ["wsgi.input"].read(length)
         environ["wsgi.input"] = io.BytesIO(content)
+        if len(content) < length:
+            return _answer(start, "400 Bad Request")
         if path.startswith("/_atlas/"):
             start("200 OK", [("Content-Type", "application/json")])
             return [json.dumps(self._control(path.removeprefix("/_atlas/"), content)).encode()]
-        fails, done = self._fails(environ["REQUEST_METHOD"] == "PUT")
+        put = environ["REQUEST_METHOD"] == "PUT"
+        fails, done = self._fails(put)
         if fails and not done:
-            start("503 Service Unavailable", [("Content-Length", "0")])
-            return []
+            return _answer(start, "503 Service Unavailable")
 
         def started(status: str, headers: Any, *rest: Any) -> Any:
-            if environ["REQUEST_METHOD"] == "PUT" and status.startswith("200"):
+            if put and status.startswith("200"):
                 self._put.setdefault(path, set()).add(hashlib.sha256(content).hexdigest())
             return start("503 Service Unavailable" if fails else status, headers, *rest)
 
-        return self._application(environ, started)
+        with self._putting if put else nullcontext():
+            return list(self._application(environ, started))
 
     def _fails(self, put: bool) -> tuple[bool, bool]:
         """Return whether a request is to fail, and whether it is to be done all the same."""
@@ -128,7 +138,17 @@ class Recorder:
             self._failure = json.loads(content)
         elif what == "copy":
             _copy(**json.loads(content))
-        return self._requests if what == "requests" else {path: sorted(each) for path, each in self._put.items()}
+        elif what == "requests":
+            return self._requests
+        elif what == "put":
+            with self._putting:
+                return {path: sorted(each) for path, each in self._put.items()}
+        return None
+
+
+def _answer(start: StartResponse, status: str) -> Iterable[bytes]:
+    start(status, [("Content-Length", "0")])
+    return []
 
 
 def _copy(old: str, new: str) -> None:
