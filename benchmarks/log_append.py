@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -67,10 +68,11 @@ def measure_growth(folder: Path, sizes: Sequence[int]) -> None:
     print(f"its audit: {time.perf_counter() - began:.1f} s")
 
 
-def append_for(folder: Path, first: int, seconds: float, how: str, done: "Queue[list[float]]") -> None:
+def append_for(folder: Path, first: int, seconds: float, how: str, ready: Barrier, done: "Queue[list[float]]") -> None:
     """Append entries of its own, one at a time, from number ``first`` on, and tell how long each took (ms)."""
     log, took = open_log(folder), list[float]()
     logged = entries(first, first + int(seconds * 8000))
+    ready.wait()
     end = time.monotonic() + seconds
     for entry in logged:
         if time.monotonic() >= end:
@@ -88,8 +90,9 @@ def measure_together(folder: Path, processes: int, seconds: float, how: str) -> 
     """Print how many appends ``processes`` bring about together, once the log is found right."""
     open_log(folder)
     done: Queue[list[float]] = multiprocessing.Queue()
+    ready = multiprocessing.Barrier(processes)
     started = [
-        multiprocessing.Process(target=append_for, args=(folder, 10_000_000 * number, seconds, how, done))
+        multiprocessing.Process(target=append_for, args=(folder, 10_000_000 * number, seconds, how, ready, done))
         for number in range(processes)
     ]
     for process in started:

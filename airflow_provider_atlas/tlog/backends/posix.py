@@ -38,7 +38,7 @@ from airflow_provider_atlas.tlog.backends.posix_folder import UnderivedError, op
 from airflow_provider_atlas.tlog.backends.posix_reader import PosixLogReader
 from airflow_provider_atlas.tlog.backends.posix_recover import recover
 from airflow_provider_atlas.tlog.backends.posix_sequence import Sequencer
-from airflow_provider_atlas.tlog.backends.posix_turns import turn_or_wait
+from airflow_provider_atlas.tlog.backends.posix_turns import turn, turn_or_wait
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint, SignedCheckpoint
 from airflow_provider_atlas.tlog.log import check_entries, receipts, verifier_key
 from airflow_provider_atlas.tlog.receipt import Receipt
@@ -129,7 +129,7 @@ class PosixLog:
                 return handed
             if signed:
                 return self._receipts(indices, leaves, signed)
-        signed = self._integrate()
+        signed = self._integrate(max(indices) + 1)
         return self._receipts(indices, leaves, signed) if signed else []
 
     def _take(self, entries: Sequence[bytes], leaves: Sequence[bytes]) -> list[int]:
@@ -143,9 +143,9 @@ class PosixLog:
                     self._builder.integrate()
         return places.indices
 
-    def _integrate(self) -> SignedCheckpoint | None:
-        with files.locked(self._folder.tree_lock):
-            return self._builder.integrate()
+    def _integrate(self, size: int | None = None) -> SignedCheckpoint | None:
+        with turn(self._folder.tree_lock):
+            return self._builder.integrate(size)
 
     def _handed(self, indices: Sequence[int], leaves: Sequence[bytes]) -> list[Receipt]:
         """Return the receipts as who built the tree handed them out; none, unless all are there and hold."""

@@ -37,6 +37,22 @@ def turn_or_wait(path: str) -> Iterator[bool]:
 
 
 @contextmanager
+def turn(path: str) -> Iterator[None]:
+    """Hold the lock file ``path``, however long the queue for it is."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, files.PRIVATE)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        # Who queued shuts a gate as well: or those that come meanwhile find none shut, queue too, and soon all do.
+        with _gate_shut(path, descriptor):
+            try:
+                yield
+            finally:
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
 def _gate_shut(path: str, descriptor: int) -> Iterator[None]:
     number = (_number(descriptor) + 1) % _GATES
     gate = os.open(f"{path}-{number}", os.O_RDWR | os.O_CREAT, files.PRIVATE)
