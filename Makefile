@@ -33,7 +33,7 @@ test-services: $(STAMP)  ## S3, PostgreSQL, a TPM, an emulated TEE: what the tes
 test-interop: $(STAMP)  ## what third-party programs say of our records; takes ARGS
 	$(PYTEST) -m interop $(ARGS)
 
-test-cluster: $(STAMP)  ## real Airflow schedulers running real DAGs; takes ARGS
+test-cluster: $(STAMP)  ## real Airflow schedulers running real DAGs; needs swtpm, tpm2-tools, fuse3; takes ARGS
 	$(BIN)/pytest -m cluster $(ARGS)
 
 fuzz: $(STAMP)  ## fuzz each parser of strangers' bytes for SECONDS (60), guided by coverage; TARGETS names some

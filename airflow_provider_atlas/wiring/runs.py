@@ -15,7 +15,7 @@ from airflow_provider_atlas.verify.record_checks import Judge
 from airflow_provider_atlas.verify.records import load_run
 from airflow_provider_atlas.verify.report import VerificationReport
 from airflow_provider_atlas.verify.run import Gate, verify_run
-from airflow_provider_atlas.wiring import archives, logs, signers, tees
+from airflow_provider_atlas.wiring import archives, logs, references, signers, tees
 
 
 def judge_by(policy: Policy, *, at: datetime, fresh: Sequence[Endorsements] = ()) -> Judge:
@@ -70,7 +70,7 @@ def policy_for(settings: Settings, *, name: str, trust: IdentityTrust | None = N
 
 
 def _accepted(settings: Settings) -> Mapping[str, Any] | None:
-    reference = tees.reference_of(tees.attester(settings))
+    reference = references.reference_of(tees.attester(settings))
     # A policy takes no other mode unless it says so; and the usual one needs no word.
     modes = {} if settings.attester_mode == "task" else {"modes": [settings.attester_mode]}
     return {"evidence": "required", **modes, "accept": [reference]} if reference else None

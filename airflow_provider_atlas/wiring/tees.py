@@ -1,17 +1,13 @@
 """Settings → the worker's TEE; and the verifiers of what TEEs give."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qsl
 
 from airflow_provider_atlas.errors import ConfigError
 from airflow_provider_atlas.settings import Settings, path_of
 from airflow_provider_atlas.tee.attester import Attester, EvidenceVerifier
 from airflow_provider_atlas.tee.endorsing import EndorsedAttester
-from airflow_provider_atlas.tee.evidence import Evidence
-from airflow_provider_atlas.tee.sev_snp.report import SnpReport
-from airflow_provider_atlas.tee.tdx.quote import TdxQuote
 from airflow_provider_atlas.wiring.endorsers import endorsed
 
 
@@ -147,41 +143,3 @@ def evidence_verifiers() -> Mapping[str, EvidenceVerifier]:
         "tdx": tdx,
         "tpm": TpmVerifier(),
     }
-
-
-def reference_of(tee: Attester | None) -> Mapping[str, Any] | None:
-    """Return the entry of ``tee.accept`` by which a policy accepts ``tee``, or None where nothing is known of it.
-
-    The kernel, or a helper, is asked for one quote. Its root is not accepted for that, unless it is the vendor's: who
-    mounts an emulated kernel would choose whom the policy trusts. Raises AttesterError when there is no quote.
-    """
-    from airflow_provider_atlas.tee.backends.attester_client import HelperAttester
-    from airflow_provider_atlas.tee.backends.simulated import SimulatedAttester
-    from airflow_provider_atlas.tee.backends.simulated_snp import SimulatedSnpAttester
-    from airflow_provider_atlas.tee.backends.tsm import TsmAttester
-
-    if isinstance(tee, SimulatedAttester):
-        return {**_reference("tdx", tee.measurements), "development_roots": [tee.root_sha256]}
-    if isinstance(tee, SimulatedSnpAttester):
-        return {**_reference("sev-snp", tee.measurements), "development_roots": [tee.root_sha256]}
-    asked = tee.attester if isinstance(tee, EndorsedAttester) else tee
-    return _reference_of_evidence(asked.attest(bytes(64))) if isinstance(asked, HelperAttester | TsmAttester) else None
-
-
-def _reference_of_evidence(shown: Evidence) -> Mapping[str, Any] | None:
-    if shown.tee == "tdx":
-        return _reference("tdx", TdxQuote.parse(shown.quote).report.measurements())
-    if shown.tee == "sev-snp":
-        report = SnpReport.parse(shown.quote)
-        return _reference("sev-snp", {"measurement": report.measurement.hex(), "host_data": report.host_data.hex()})
-    return None
-
-
-def _reference(tee: str, measured: Mapping[str, str]) -> Mapping[str, Any]:
-    return {"tee": tee, "measurements": {name: [value] for name, value in measured.items() if name in _PINNED[tee]}}
-
-
-_PINNED: Mapping[str, Collection[str]] = {
-    "tdx": ("mrtd", "rtmr0", "rtmr1", "rtmr2"),
-    "sev-snp": ("measurement", "host_data"),
-}

@@ -10,12 +10,14 @@ import pytest
 import yaml
 
 from airflow_provider_atlas.settings import Settings
+from airflow_provider_atlas.tee.backends.tpm_attester import TpmAttester
 from airflow_provider_atlas.verify.policy import Policy
 from airflow_provider_atlas.verify.records import load_run
 from airflow_provider_atlas.wiring import archives, runs
 from tests.support.attested_run import outcome_of
 from tests.support.cluster import Cluster
 from tests.support.emulated_tsm import emulated_tsm
+from tests.support.swtpm import swtpm
 
 DAGS = Path(__file__).parents[2] / "dags"
 
@@ -40,9 +42,18 @@ def tsm_snp(_: Path) -> Iterator[tuple[str, str | None]]:
         yield emulated.attester_uri, emulated.root_sha256
 
 
+@contextmanager
+def tpm(_: Path) -> Iterator[tuple[str, str | None]]:
+    """A TPM in software, of which all tasks ask quotes at once."""
+    with swtpm() as running:
+        running.make_keys()
+        attester = TpmAttester(running.address())
+        yield f"tpm:{running.address()}", attester.ak_sha256
+
+
 @pytest.mark.cluster
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("tee", [simulated, tsm_tdx, tsm_snp])
+@pytest.mark.parametrize("tee", [simulated, tsm_tdx, tsm_snp, tpm])
 def test_every_task_of_a_scheduled_run_is_attested_and_the_run_verifies(
     tmp_path: Path, tee: Callable[[Path], AbstractContextManager[tuple[str, str | None]]]
 ) -> None:

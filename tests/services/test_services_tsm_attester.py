@@ -19,7 +19,7 @@ from airflow_provider_atlas.tee.backends import tsm_request
 from airflow_provider_atlas.tee.backends.dcap import DcapVerifier
 from airflow_provider_atlas.tee.backends.tsm import TsmAttester
 from airflow_provider_atlas.tee.evidence import DCAP_COLLATERAL, EVENT_LOG
-from airflow_provider_atlas.wiring import tees
+from airflow_provider_atlas.wiring import references, tees
 from tests.support.emulated_tsm import EmulatedTsm, as_nobody, emulated_tsm, write
 
 pytestmark = pytest.mark.services
@@ -271,7 +271,7 @@ def test_options_that_are_none_are_refused(mounted_tsm: EmulatedTsm, options: st
 
 
 def test_a_policy_that_is_made_of_it_pins_what_booted_and_trusts_no_root_by_its_word(mounted_tsm: EmulatedTsm):
-    reference = tees.reference_of(mounted_tsm.attester())
+    reference = references.reference_of(mounted_tsm.attester())
     assert reference is not None
     assert sorted(reference["measurements"]) == ["mrtd", "rtmr0", "rtmr1", "rtmr2"]
     assert "development_roots" not in reference

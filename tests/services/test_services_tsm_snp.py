@@ -12,7 +12,7 @@ from airflow_provider_atlas.tee.backends.sev_snp import SevSnpVerifier
 from airflow_provider_atlas.tee.backends.tsm import TsmAttester
 from airflow_provider_atlas.tee.evidence import PEM_CERTIFICATE_CHAIN
 from airflow_provider_atlas.tee.sev_snp.report import SnpReport
-from airflow_provider_atlas.wiring import tees
+from airflow_provider_atlas.wiring import references
 from tests.support.emulated_tsm import EmulatedTsm, read, write
 
 pytestmark = pytest.mark.services
@@ -73,7 +73,7 @@ def test_a_wiped_key_is_not_asked_again(mounted_snp: EmulatedTsm):
 
 
 def test_a_policy_that_is_made_of_it_pins_what_was_launched_and_trusts_no_root_by_its_word(mounted_snp: EmulatedTsm):
-    reference = tees.reference_of(mounted_snp.attester())
+    reference = references.reference_of(mounted_snp.attester())
     assert reference is not None
     assert (reference["tee"], sorted(reference["measurements"])) == ("sev-snp", ["host_data", "measurement"])
     assert "development_roots" not in reference

@@ -18,7 +18,7 @@ from airflow_provider_atlas.tee.capture import evidence_in
 from airflow_provider_atlas.tee.demands import Moment
 from airflow_provider_atlas.verify.evidence import EvidenceJudge, verify_evidence
 from airflow_provider_atlas.verify.evidence_file import endorsements_in
-from airflow_provider_atlas.wiring import tees
+from airflow_provider_atlas.wiring import references, tees
 from tests.support import tee_vectors
 from tests.support.simulated_tdx import AT, REPORT_DATA, Vendor
 from tests.support.tee_vectors import Vector
@@ -318,7 +318,7 @@ def test_a_quote_of_this_machine_verifies(atlas, tmp_path, monkeypatch):
     monkeypatch.setenv("AIRFLOW__ATLAS__ATTESTER", f"simulated:{tmp_path}/tee")
     out = tmp_path / "evidence.json"
     assert atlas("tee", "quote", "--report-data", "ab" * 64, "--out", out).code == 0
-    root = tees.reference_of(tees.attester(_settings(tmp_path)))["development_roots"][0]
+    root = references.reference_of(tees.attester(_settings(tmp_path)))["development_roots"][0]
     words_of_it = ["--allow-development-root", root, "--report-data", "ab" * 64]
     assert atlas("tee", "verify", out, *words_of_it).code == 0
     raw = tmp_path / "quote.bin"

@@ -19,7 +19,7 @@ from airflow_provider_atlas.tee.backends.simulated_snp import SimulatedSnpAttest
 from airflow_provider_atlas.tee.evidence import PEM_CERTIFICATE_CHAIN, PKIX_CRL, SNP_REPORT, Evidence
 from airflow_provider_atlas.tee.pem import parse_pem
 from airflow_provider_atlas.tee.sev_snp.certificate_table import CertificateTable
-from airflow_provider_atlas.wiring import tees
+from airflow_provider_atlas.wiring import references, tees
 from tests.support.simulated_snp import evidence
 
 REPORT_DATA = bytes(range(64))
@@ -151,7 +151,7 @@ def test_a_setting_names_it(made: Path, tmp_path: Path):
     settings = Settings.parse({"attester": f"simulated-snp:{made}"}, home=str(tmp_path))
     attester = tees.attester(settings)
     assert isinstance(attester, SimulatedSnpAttester)
-    assert tees.reference_of(attester) == {
+    assert references.reference_of(attester) == {
         "tee": "sev-snp",
         "development_roots": [attester.root_sha256],
         "measurements": {name: [value] for name, value in attester.measurements.items()},
