@@ -35,7 +35,7 @@ _MAX_INTEGER = (1 << 53) - 1
 
 def b64encode(data: bytes) -> str:
     """Return ``data`` in padded standard base64."""
-    return base64.b64encode(data).decode("ascii")
+    return binascii.b2a_base64(data, newline=False).decode("ascii")
 
 
 def b64decode(text: str) -> bytes:
@@ -238,7 +238,12 @@ def _is_plain(value: Json) -> bool:
     # a fraction, which ECMAScript spells in its own way, and keys that UTF-16 sorts otherwise. A law holds them equal.
     kind = type(value)
     if kind is dict:
-        return all(type(key) is str and key.isascii() and _is_plain(member) for key, member in value.items())  # type: ignore[union-attr]  # by its type
+        for key, member in value.items():  # type: ignore[union-attr]  # by its type
+            if type(key) is not str or not key.isascii():
+                return False
+            if type(member) is not str and not _is_plain(member):  # most are strings, and a call costs more than a look
+                return False
+        return True
     if kind is list or kind is tuple:
         return all(map(_is_plain, value))  # type: ignore[arg-type]  # by its type
     if kind is int:
@@ -285,9 +290,11 @@ def _refuse_surrogates(value: Json) -> None:
 
 
 def _check_depth(value: Json, depth: int) -> None:
-    if not isinstance(value, Mapping | list):
+    kind = type(value)  # what a parser made: its objects are dictionaries, and its arrays lists
+    if kind is not dict and kind is not list:
         return
     if depth == _MAX_DEPTH:
         raise MalformedError(f"expected JSON nested at most {_MAX_DEPTH} deep")
-    for member in value.values() if isinstance(value, Mapping) else value:
-        _check_depth(member, depth + 1)
+    for member in value.values() if kind is dict else value:  # type: ignore[union-attr]  # by its type
+        if type(member) is not str:
+            _check_depth(member, depth + 1)
