@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from airflow_provider_atlas.errors import MalformedError
 from airflow_provider_atlas.signing.keys import PublicKey
+from airflow_provider_atlas.x509 import certificate_of
 
 MAX_CERTIFICATE_BYTES = 16_384
 """The largest certificate that is looked at. Fulcio's have 600 to 1,200 bytes; a log entry has 65,535 at most."""
@@ -49,7 +50,7 @@ class Certificate:
     @cached_property
     def parsed(self) -> x509.Certificate:
         """The certificate, as cryptography has it."""
-        return x509.load_der_x509_certificate(self.der)
+        return certificate_of(self.der)
 
     @cached_property
     def public_key(self) -> PublicKey:

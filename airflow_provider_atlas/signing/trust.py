@@ -19,9 +19,10 @@ from cryptography.x509 import verification
 from cryptography.x509.certificate_transparency import SignedCertificateTimestamp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from airflow_provider_atlas.errors import MalformedError, SignatureError
+from airflow_provider_atlas.errors import SignatureError
 from airflow_provider_atlas.signing.certificate import Certificate
 from airflow_provider_atlas.signing.keys import PublicKey
+from airflow_provider_atlas.x509 import certificate_of, certificates_of_pem
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _V1, _CERTIFICATE_TIMESTAMP, _PRECERTIFICATE = 0, 0, 1  # RFC 6962 §3.2, §3.1
@@ -42,10 +43,7 @@ class TrustedFulcio:
     @classmethod
     def from_pem(cls, certificates: bytes, ct_keys: Sequence[bytes]) -> "TrustedFulcio":
         """Return the authority with these certificates, and keys of logs. Raises MalformedError for what is no PEM."""
-        try:
-            chain = x509.load_pem_x509_certificates(certificates)
-        except ValueError as error:
-            raise MalformedError("expected the certificates of a certificate authority in PEM") from error
+        chain = certificates_of_pem(certificates, "the certificates of a certificate authority in PEM")
         return cls(
             certificates=tuple(each.public_bytes(Encoding.DER) for each in chain),
             ct_keys=tuple(map(PublicKey.from_pem, ct_keys)),
@@ -62,7 +60,7 @@ class TrustedFulcio:
 
     def _issuer_of(self, certificate: x509.Certificate, moment: datetime) -> x509.Certificate:
         """Return the certificate that issued ``certificate``, by a path that held at ``moment`` up to the root."""
-        *between, root = map(x509.load_der_x509_certificate, self.certificates)
+        *between, root = map(certificate_of, self.certificates)
         # The verifier would ask for a purpose of TLS, here and above; which purpose it is, is checked apart.
         any_purpose = x509.ExtendedKeyUsage, verification.Criticality.AGNOSTIC, None
         verifier = (

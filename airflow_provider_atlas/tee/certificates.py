@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.utils import CryptographyDeprecationWarning
 
 from airflow_provider_atlas.errors import MalformedError, SignatureError
+from airflow_provider_atlas.x509 import certificate_of
 
 Kind = TypeVar("Kind", bound=x509.ExtensionType)
 
@@ -31,13 +32,10 @@ def parse_chain(chain: Sequence[bytes], what: str) -> tuple[x509.Certificate, ..
     """Return the certificates in ``chain`` (DER). Raises MalformedError that names ``what`` for anything else."""
     if not 1 <= len(chain) <= _MAX_CERTIFICATES or any(len(der) > _MAX_BYTES for der in chain):
         raise MalformedError(f"expected {what} to have 1 to {_MAX_CERTIFICATES} certificates of at most 16 KiB")
-    try:
-        with warnings.catch_warnings():
-            # Vendors give serial numbers that RFC 5280 does not allow; what is signed all the same is read.
-            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-            return tuple(map(x509.load_der_x509_certificate, chain))
-    except (ValueError, x509.InvalidVersion) as error:
-        raise MalformedError(f"expected {what} to be X.509 certificates in DER") from error
+    with warnings.catch_warnings():
+        # Vendors give serial numbers that RFC 5280 does not allow; what is signed all the same is read.
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        return tuple(certificate_of(der, f"{what} to be X.509 certificates in DER") for der in chain)
 
 
 def verify_chain(chain: Sequence[x509.Certificate], *, at: datetime, understood: Collection[str] = frozenset()) -> None:

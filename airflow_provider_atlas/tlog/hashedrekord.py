@@ -20,7 +20,6 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
-from cryptography.x509 import load_der_x509_certificate
 
 from airflow_provider_atlas.encoding import (
     Fields,
@@ -32,6 +31,7 @@ from airflow_provider_atlas.encoding import (
 )
 from airflow_provider_atlas.errors import MalformedError, SignatureError
 from airflow_provider_atlas.tlog.tile import MAX_ENTRY_BYTES
+from airflow_provider_atlas.x509 import certificate_of
 
 KEY_DETAILS = "PKIX_ECDSA_P256_SHA_256"
 """The one kind of key and hash that is logged, as Sigstore's protobuf calls it."""
@@ -108,9 +108,9 @@ def _key(spki: bytes) -> ec.EllipticCurvePublicKey:
 
 def _certified_key(certificate: bytes) -> ec.EllipticCurvePublicKey:
     try:
-        key = load_der_x509_certificate(certificate).public_key()
+        key = certificate_of(certificate).public_key()
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise MalformedError("expected a certificate (X.509, DER)") from error
+        raise MalformedError("expected a certificate (X.509, DER) of a key") from error
     return _key(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from airflow_provider_atlas.errors import MalformedError, SignatureError
+from airflow_provider_atlas.x509 import certificate_of, certificates_of_pem
 
 MAX_TIMESTAMP_BYTES = 65_535
 """The largest time-stamp that is looked at. Those in use have 1 to 8 KB."""
@@ -29,13 +30,9 @@ class TrustedAuthority:
     @classmethod
     def from_pem(cls, name: str, pem: bytes) -> "TrustedAuthority":
         """Return the authority whose certificates are in ``pem``, its own first. Raises MalformedError otherwise."""
-        from cryptography import x509
         from cryptography.hazmat.primitives.serialization import Encoding
 
-        try:
-            chain = x509.load_pem_x509_certificates(pem)
-        except ValueError as error:
-            raise MalformedError("expected the certificates of a time-stamp authority in PEM") from error
+        chain = certificates_of_pem(pem, "the certificates of a time-stamp authority in PEM")
         return cls(name=name, certificates=tuple(each.public_bytes(Encoding.DER) for each in chain))
 
     def check(self, timestamp: bytes, message: bytes) -> datetime:
@@ -43,10 +40,9 @@ class TrustedAuthority:
 
         Raises MalformedError when ``timestamp`` is none, SignatureError when it is another's or of something else.
         """
-        from cryptography import x509
         from rfc3161_client import VerifierBuilder, decode_timestamp_response
 
-        own, *issuers = map(x509.load_der_x509_certificate, self.certificates)
+        own, *issuers = map(certificate_of, self.certificates)
         verifier = VerifierBuilder(tsa_certificate=own, roots=issuers or [own]).build()
         if len(timestamp) > MAX_TIMESTAMP_BYTES:
             raise MalformedError(f"expected a time-stamp of at most {MAX_TIMESTAMP_BYTES} bytes")

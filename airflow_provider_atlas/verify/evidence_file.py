@@ -18,6 +18,7 @@ from airflow_provider_atlas.tee.evidence import (
     Evidence,
 )
 from airflow_provider_atlas.tee.pem import to_pem
+from airflow_provider_atlas.x509 import certificate_of, revocation_list_of
 
 _MAX_ENDORSEMENTS = 4 << 20
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----", re.ASCII)
@@ -104,12 +105,7 @@ def _is_certificate(content: bytes) -> bool:
 
 
 def _revocation_list(content: bytes) -> bytes:
-    from cryptography import x509
-
-    try:
-        x509.load_der_x509_crl(content)
-    except ValueError as error:
-        raise MalformedError("expected DCAP collateral in JSON, certificates, or a revocation list") from error
+    revocation_list_of(content, "DCAP collateral in JSON, certificates, or a revocation list")
     return content
 
 
@@ -129,13 +125,11 @@ def _in_order(certificates: Sequence[bytes]) -> Sequence[bytes]:
 
 def _names(der: bytes) -> tuple[bytes, bytes]:
     """Return the issuer and the subject of a certificate, DER."""
-    from cryptography import x509
-
     with warnings.catch_warnings():
         # AMD's leaves have the serial number 0, which cryptography warns of: their verifier is the one to judge it.
         warnings.simplefilter("ignore")
         try:
-            certificate = x509.load_der_x509_certificate(der)
+            certificate = certificate_of(der)
             return certificate.issuer.public_bytes(), certificate.subject.public_bytes()
         except ValueError as error:
             raise MalformedError("expected an X.509 certificate") from error

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from airflow_provider_atlas.signing.trust import TrustedFulcio, TrustedIdentity
 from airflow_provider_atlas.tlog.timestamp import TrustedAuthority
+from airflow_provider_atlas.x509 import certificate_of
 
 _WITHIN = 3600  # seconds: the worker asks at once, and a record that waited in the spool is signed when it goes on
 
@@ -46,5 +46,5 @@ def _signer(identity: TrustedIdentity) -> Mapping[str, Any]:
 
 
 def _pem(certificates: Sequence[bytes]) -> str:
-    parsed = map(x509.load_der_x509_certificate, certificates)
+    parsed = map(certificate_of, certificates)
     return "".join(each.public_bytes(Encoding.PEM).decode("ascii") for each in parsed)

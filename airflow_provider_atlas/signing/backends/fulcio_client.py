@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from airflow_provider_atlas.encoding import Fields, JsonObject, b64encode, canonical_json, parse_json
 from airflow_provider_atlas.errors import ConfigError, MalformedError, SigningError
 from airflow_provider_atlas.fetching import HttpClient, Service
+from airflow_provider_atlas.x509 import certificates_of_pem
 
 _PATH = "/api/v2/signingCert"
 _MAX_ANSWER = 1 << 20
@@ -93,7 +94,4 @@ def _certificate_in(answer: bytes) -> bytes:
     own = certificates[0] if certificates else None
     if not isinstance(own, str):
         raise MalformedError("expected a chain of certificates")
-    try:
-        return x509.load_pem_x509_certificate(own.encode("utf-8")).public_bytes(Encoding.DER)
-    except ValueError as error:
-        raise MalformedError("expected a certificate in PEM") from error
+    return certificates_of_pem(own.encode("utf-8"), "a certificate in PEM")[0].public_bytes(Encoding.DER)

@@ -20,6 +20,7 @@ from airflow_provider_atlas.tee.tdx.collateral import Collateral
 from airflow_provider_atlas.tee.tdx.intel import INTEL_ROOT_SHA256
 from airflow_provider_atlas.tee.tdx.quote import TdxQuote
 from airflow_provider_atlas.tee.tdx.report import TdReport
+from airflow_provider_atlas.x509 import certificate_of, revocation_list_of
 
 _TCB_SIGNING = "SGX TCB Signing"
 _CODES = MappingProxyType(
@@ -108,11 +109,12 @@ def _check_signers(collateral: Collateral) -> None:
     """
     from cryptography import x509
 
+    what = "the collateral's signer to be an X.509 certificate"
     for certificate in collateral.signers():
         try:
-            subject = x509.load_der_x509_certificate(certificate).subject
-        except ValueError as error:
-            raise MalformedError("expected the collateral's signer to be an X.509 certificate") from error
+            subject = certificate_of(certificate, what).subject
+        except ValueError as error:  # its parts are read when they are asked for
+            raise MalformedError(f"expected {what}") from error
         if not any(_TCB_SIGNING in str(name.value) for name in subject.get_attributes_for_oid(x509.OID_COMMON_NAME)):
             raise SignatureError(f"expected the collateral to be signed by a {_TCB_SIGNING!r} certificate")
 
@@ -193,14 +195,12 @@ def _issued(collateral: Collateral) -> int:
     ``dcap-qvl`` tells the latest of these, by which a fresh list would make an old one look fresh; and the earliest of
     all, which is that of certificates that last for decades.
     """
-    from cryptography import x509
-
     signed = [
         Fields(parse_json(text.encode()), "the collateral") for text in (collateral.tcb_info, collateral.qe_identity)
     ]
     try:
         dates = [datetime.fromisoformat(fields.text("issueDate")) for fields in signed]
-        dates.append(x509.load_der_x509_crl(bytes.fromhex(collateral.pck_crl)).last_update_utc)
+        dates.append(revocation_list_of(bytes.fromhex(collateral.pck_crl)).last_update_utc)
         return min(int(date.timestamp()) for date in dates)
     except ValueError as error:
         raise MalformedError("expected collateral that says when it was issued") from error

@@ -19,6 +19,7 @@ from cryptography.utils import CryptographyDeprecationWarning
 from airflow_provider_atlas.encoding import sha256_hex
 from airflow_provider_atlas.errors import MalformedError, SignatureError
 from airflow_provider_atlas.tee import der
+from airflow_provider_atlas.x509 import certificate_of
 
 PSS = padding.PSS(padding.MGF1(hashes.SHA384()), 48)
 """How AMD pads what it signs."""
@@ -28,7 +29,6 @@ UNREADABLE = (
     TypeError,
     UnsupportedAlgorithm,
     x509.DuplicateExtension,
-    x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
     CryptographyDeprecationWarning,  # of numbers that may not be negative, where warnings are errors
 )
@@ -146,7 +146,7 @@ def check_signature(
 def _load(data: bytes, *, zero_at: int | None) -> x509.Certificate:
     shown = data if zero_at is None else data[:zero_at] + b"\1" + data[zero_at + 1 :]
     try:
-        certificate = x509.load_der_x509_certificate(shown)
+        certificate = certificate_of(shown)
         certificate.public_key()
         _ = certificate.extensions, certificate.subject, certificate.issuer
     except UNREADABLE as error:

@@ -14,6 +14,7 @@ from cryptography import x509
 from airflow_provider_atlas.errors import MalformedError, SignatureError
 from airflow_provider_atlas.tee import der
 from airflow_provider_atlas.tee.sev_snp.certificate import UNREADABLE, AmdCertificate, check_algorithm, check_signature
+from airflow_provider_atlas.x509 import revocation_list_of
 
 _MAX_SIZE = 1 << 20
 _VERSION_2 = bytes.fromhex("020101")
@@ -42,7 +43,7 @@ class RevocationList:
             raise MalformedError(f"expected a revocation list of at most {_MAX_SIZE} bytes")
         _check_spelling(data)
         try:
-            parsed = x509.load_der_x509_crl(data)
+            parsed = revocation_list_of(data)
             extensions, expires = parsed.extensions, parsed.next_update_utc
             issued, _ = parsed.last_update_utc, (parsed.issuer, list(parsed))
         except UNREADABLE as error:
