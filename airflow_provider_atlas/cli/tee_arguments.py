@@ -26,7 +26,7 @@ def add_evidence(parser: ArgumentParser) -> None:
         default=[],
         metavar="FILE",
         help="what vouches for the platform: DCAP collateral in JSON, certificates (PEM or DER), revocation lists; "
-        "repeatable; it stands in for what came with the evidence",
+        "and the guest's boot event log (CCEL); repeatable; it stands in for what came with the evidence",
     )
     parser.add_argument("--at", metavar="TIME", help="judge as of this moment, such as 2026-01-31T12:00:00Z; else now")
     parser.add_argument(

@@ -51,5 +51,9 @@ def _of_tee(tee: TeeResult) -> Iterator[Text]:
     yield Text(f"  root  {tee.root_sha256}")
     for name, value in tee.measurements.items():
         yield Text(f"  {visible(name):<13} {visible(value)}", style="dim")
+    if "event_log" in tee.facts:
+        events = f"{tee.facts['event_log_events']} events"
+        told = {"replayed": "they make rtmr0 to rtmr2", "differs": "they do not make rtmr0 to rtmr2: of another boot?"}
+        yield Text(f"  event log     {events}; {told[str(tee.facts['event_log'])]}")
     for limit in tee.limits:
         yield Text.assemble(f"  at most {limit.level}: ", (limit.detail, "dim"))

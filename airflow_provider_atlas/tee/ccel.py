@@ -30,7 +30,9 @@ MAX_LOG_SIZE = 1 << 20
 """The largest log that is read, in bytes: firmware sets aside 256 KiB at most."""
 
 _SIGNATURE = b"Spec ID Event03\0"
+_HEADER_SIZE = 32
 _REGISTERS = 4
+_OF_THE_BOOT = ("rtmr0", "rtmr1", "rtmr2")
 _MAX_ALGORITHMS = 8
 
 
@@ -93,6 +95,11 @@ class EventLog:
         return head + b"".join([event.to_bytes() for event in self.events])
 
 
+def is_event_log(content: bytes) -> bool:
+    """Return whether ``content`` begins as an event log does; ``trim`` and ``EventLog.parse`` say whether it is one."""
+    return content[_HEADER_SIZE : _HEADER_SIZE + len(_SIGNATURE)] == _SIGNATURE
+
+
 def trim(area: bytes) -> bytes:
     """Return the log at the start of ``area``, whose rest was never written: 0xFF alone, or zeros.
 
@@ -122,10 +129,15 @@ def extended(register: bytes, digest: bytes) -> bytes:
 def facts(log: EventLog, measurements: Mapping[str, str]) -> Mapping[str, Fact]:
     """Return what ``log`` tells of the guest with these ``measurements``: the events, and which registers they make.
 
-    A guest may extend ``rtmr3`` after its boot, which no boot log knows of: then ``event_log_rtmr3`` is false.
+    ``event_log`` is ``replayed`` when they make all that is measured until the kernel runs, else ``differs``. A guest
+    may extend ``rtmr3`` after its boot, which no boot log knows of: then ``event_log_rtmr3`` is false.
     """
-    made = {f"event_log_{name}": measurements.get(name) == value for name, value in replayed(log).items()}
-    return {"event_log_events": len(log.events), **made}
+    made = {name: measurements.get(name) == value for name, value in replayed(log).items()}
+    return {
+        "event_log": "replayed" if all(made[name] for name in _OF_THE_BOOT) else "differs",
+        "event_log_events": len(log.events),
+        **{f"event_log_{name}": same for name, same in made.items()},
+    }
 
 
 def _parsed(data: bytes) -> tuple[EventLog, int]:

@@ -309,6 +309,7 @@ _TDX = TeeFields(
         "smt": PolicyField(fact="smt", kind=Truth()),
         "dynamic_platform": PolicyField(fact="dynamic_platform", kind=Truth()),
         "cached_keys": PolicyField(fact="cached_keys", kind=Truth()),
+        "event_log": PolicyField(fact="event_log", kind=Required(word="replayed")),
         "max_collateral_age": PolicyField(fact="collateral_issued", kind=Age()),
     },
 )

@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from airflow_provider_atlas.bundle import MEDIA_TYPE, AttestationBundle, BoundEvidence
 from airflow_provider_atlas.encoding import Fields, b64decode, parse_json
 from airflow_provider_atlas.errors import MalformedError
+from airflow_provider_atlas.tee import ccel
 from airflow_provider_atlas.tee.binding import Binding
 from airflow_provider_atlas.tee.capture import evidence_in
 from airflow_provider_atlas.tee.evidence import (
     DCAP_COLLATERAL,
+    EVENT_LOG,
     PEM_CERTIFICATE_CHAIN,
     PKIX_CRL,
     Endorsements,
@@ -69,6 +71,8 @@ class Presented:
 def endorsements_in(*files: bytes) -> Sequence[Endorsements]:
     """Return the endorsements in ``files``: DCAP collateral (JSON), certificates and revocation lists (PEM or DER).
 
+    A boot event log, as firmware left it, is taken with them: it endorses nothing, and goes where they go.
+
     Certificates of all files become one chain, leaf first, in whatever order they came. Raises MalformedError for
     anything else.
     """
@@ -86,7 +90,7 @@ def endorsements_in(*files: bytes) -> Sequence[Endorsements]:
         elif _is_certificate(content):
             certificates.append(content)
         else:
-            found.append(Endorsements(media_type=PKIX_CRL, content=_revocation_list(content)))
+            found.append(_binary(content))
     if certificates:
         found.append(Endorsements(media_type=PEM_CERTIFICATE_CHAIN, content=to_pem(*_in_order(certificates))))
     return found
@@ -104,8 +108,14 @@ def _is_certificate(content: bytes) -> bool:
     return True
 
 
+def _binary(content: bytes) -> Endorsements:
+    if ccel.is_event_log(content):
+        return Endorsements(media_type=EVENT_LOG, content=ccel.trim(content))
+    return Endorsements(media_type=PKIX_CRL, content=_revocation_list(content))
+
+
 def _revocation_list(content: bytes) -> bytes:
-    revocation_list_of(content, "DCAP collateral in JSON, certificates, or a revocation list")
+    revocation_list_of(content, "DCAP collateral in JSON, certificates, a revocation list, or a boot event log")
     return content
 
 

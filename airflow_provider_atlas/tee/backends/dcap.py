@@ -14,7 +14,8 @@ from typing import cast
 
 from airflow_provider_atlas.encoding import Fields, parse_json, sha256_hex
 from airflow_provider_atlas.errors import MalformedError, MissingError, SignatureError
-from airflow_provider_atlas.tee.evidence import DCAP_COLLATERAL, TDX_QUOTE, Claims, Evidence, Fact
+from airflow_provider_atlas.tee import ccel
+from airflow_provider_atlas.tee.evidence import DCAP_COLLATERAL, EVENT_LOG, TDX_QUOTE, Claims, Evidence, Fact
 from airflow_provider_atlas.tee.tdx.certification import PckChain
 from airflow_provider_atlas.tee.tdx.collateral import Collateral
 from airflow_provider_atlas.tee.tdx.intel import INTEL_ROOT_SHA256
@@ -64,7 +65,7 @@ class DcapVerifier:
         _check_signers(collateral)
         told = _verified(evidence.quote, collateral, root, at)
         _check_issuers(collateral, quote.certification.chain)
-        return _claims(quote, told, collateral)
+        return _claims(quote, told, collateral, _event_log(evidence, quote.report))
 
 
 def _quote(evidence: Evidence) -> TdxQuote:
@@ -159,7 +160,15 @@ def _reason(quote: bytes, endorsed: object, root: bytes, now: int, error: Except
     return " ".join(str(error).partition("Stack backtrace")[0].split())[:400]
 
 
-def _claims(quote: TdxQuote, told: Fields, collateral: Collateral) -> Claims:
+def _event_log(evidence: Evidence, report: TdReport) -> Mapping[str, Fact]:
+    """Return what the boot's event log tells, if one came with the quote: as much of it as the registers bear out."""
+    found = [one.content for one in evidence.endorsements if one.media_type == EVENT_LOG]
+    if len(found) > 1:
+        raise MalformedError("expected one event log with the quote")
+    return ccel.facts(ccel.EventLog.parse(found[0]), report.measurements()) if found else {}
+
+
+def _claims(quote: TdxQuote, told: Fields, collateral: Collateral, booted: Mapping[str, Fact]) -> Claims:
     chain, report = quote.certification.chain, quote.report
     tcb, platform = told.fields("tcb"), told.fields("platform")
     return Claims(
@@ -184,6 +193,7 @@ def _claims(quote: TdxQuote, told: Fields, collateral: Collateral) -> Claims:
             "collateral_issued": _issued(collateral),
             "collateral_expires": told.integer("earliest_expiration_date"),
             **_platform(platform.fields("pck")),
+            **booted,
         },
     )
 

@@ -314,6 +314,25 @@ def test_a_simulators_ear_is_contraindicated_though_it_is_accepted(atlas, tmp_pa
     assert (appraisal["ear_status"], appraisal["ear_trustworthiness_vector"]["hardware"]) == ("contraindicated", 97)
 
 
+@pytest.mark.parametrize("rest", [b"", b"\xff" * 1000], ids=["trimmed", "as firmware left it"])
+def test_a_boot_event_log_is_replayed_and_a_policy_may_demand_it(atlas, tmp_path, rest):
+    folder = tee_vectors.OWN
+    log = tmp_path / "CCEL"
+    log.write_bytes((folder / "cos_113.ccel").read_bytes() + rest)
+    quote = [folder / "cos_113.quote", "--collateral", folder / "tdx_v4_out_of_date.collateral.json"]
+    quote += ["--at", "2025-02-13T09:00:00Z"]
+    told = atlas("tee", "verify", *quote, "--collateral", log)
+    assert "event log     43 events; they make rtmr0 to rtmr2" in told.out
+    (tmp_path / "policy.yaml").write_text(
+        "version: 1\nname: booted\ntee:\n  evidence: required\n  accept:\n"
+        "  - {tee: tdx, signature_only: true, event_log: required}\n"
+    )
+    demanding = [*quote, "--policy", tmp_path / "policy.yaml", "--json"]
+    assert atlas("tee", "verify", *demanding, "--collateral", log).code == 0
+    refused = atlas("tee", "verify", *demanding)
+    assert (refused.code, refused.document["checks"][-1]["code"]) == (1, "event_log-absent")
+
+
 def test_a_quote_of_this_machine_verifies(atlas, tmp_path, monkeypatch):
     monkeypatch.setenv("AIRFLOW__ATLAS__ATTESTER", f"simulated:{tmp_path}/tee")
     out = tmp_path / "evidence.json"

@@ -197,6 +197,7 @@ FIELD_CASES = [
     ("tdx", "smt", False, False, True, "smt-differs"),
     ("tdx", "dynamic_platform", True, True, False, "dynamic_platform-differs"),
     ("tdx", "cached_keys", False, False, True, "cached_keys-differs"),
+    ("tdx", "event_log", "required", "replayed", "differs", "event_log-not-listed"),
     ("tdx", "max_collateral_age", 3600, SECOND - 3600, SECOND - 3601, "collateral_issued-too-old"),
     ("sev-snp", "product", ["Genoa", "Turin"], "Turin", "Milan", "product-not-listed"),
     ("sev-snp", "signing_key", ["VCEK"], "VCEK", "VLEK", "signing_key-not-listed"),

@@ -20,13 +20,18 @@ HEADER = len(replace(BOOT_LOG, events=()).to_bytes())
 def agreeing(log: EventLog) -> list[str]:
     """Name the registers of the real quote that ``log`` makes."""
     told = facts(log, MEASURED)
+    assert told["event_log"] == ("replayed" if all(told[f"event_log_{name}"] for name in REGISTERS[:3]) else "differs")
     return [name for name in REGISTERS if told[f"event_log_{name}"]]
 
 
 def test_a_real_log_makes_all_registers_of_the_quote_that_came_with_it():
     log = EventLog.parse(REAL)
     assert replayed(log) == {name: MEASURED[name] for name in REGISTERS}
-    assert facts(log, MEASURED) == {"event_log_events": 43, **{f"event_log_{name}": True for name in REGISTERS}}
+    assert facts(log, MEASURED) == {
+        "event_log": "replayed",
+        "event_log_events": 43,
+        **{f"event_log_{name}": True for name in REGISTERS},
+    }
 
 
 def test_a_real_log_reads_as_it_was_written():
@@ -93,6 +98,7 @@ def test_a_guest_that_extends_rtmr3_after_its_boot_differs_from_its_boot_log_the
     later = {**MEASURED, "rtmr3": extended(bytes.fromhex(MEASURED["rtmr3"]), bytes(48)).hex()}
     told = facts(EventLog.parse(REAL), later)
     assert [name for name in REGISTERS if not told[f"event_log_{name}"]] == ["rtmr3"]
+    assert told["event_log"] == "replayed"
 
 
 def test_the_simulated_guest_has_booted_as_its_log_says():

@@ -9,10 +9,11 @@ import pytest
 
 from airflow_provider_atlas.errors import MalformedError, MissingError, SignatureError
 from airflow_provider_atlas.tee.backends.dcap import DcapVerifier
-from airflow_provider_atlas.tee.evidence import Endorsements
+from airflow_provider_atlas.tee.evidence import EVENT_LOG, Endorsements
 from airflow_provider_atlas.tee.tdx.intel import INTEL_ROOT_SHA256
 from airflow_provider_atlas.tee.tdx.quote import TdxQuote, trim
 from airflow_provider_atlas.tee.tdx.report import Td15
+from airflow_provider_atlas.tee.tdx.simulation.boot import BOOT_LOG
 from airflow_provider_atlas.tee.tdx.simulation.guest import GUEST
 from tests.support.simulated_tdx import AT, REPORT_DATA, Vendor, evidence
 
@@ -55,6 +56,30 @@ def test_a_real_quote_is_genuine_in_its_time(quote: str, collateral: str, at: st
     assert (claims.tcb_status, list(claims.advisory_ids)) == (status, advisories)
     assert (claims.root_sha256, claims.development, claims.debug) == (INTEL_ROOT_SHA256, False, False)
     assert claims.measurements == TdxQuote.parse(shown.quote).report.measurements()
+
+
+def booted(*logs: bytes):
+    """Evidence of Google's image, with event logs; the collateral is that of another machine of the same kind."""
+    shown = real("cos_113", "tdx_v4_out_of_date")
+    return replace(
+        shown, endorsements=(*shown.endorsements, *(Endorsements(media_type=EVENT_LOG, content=log) for log in logs))
+    )
+
+
+def test_an_event_log_is_believed_as_far_as_the_quote_bears_it_out():
+    real_log = (VECTORS / "cos_113.ccel").read_bytes()
+    at = moment("2025-02-13T09:00:00")
+    facts = DcapVerifier().verify(booted(real_log), development_roots=(), at=at).facts
+    assert (facts["event_log"], facts["event_log_events"]) == ("replayed", 43)
+    other = BOOT_LOG.to_bytes()
+    assert DcapVerifier().verify(booted(other), development_roots=(), at=at).facts["event_log"] == "differs"
+    assert "event_log" not in DcapVerifier().verify(booted(), development_roots=(), at=at).facts
+
+
+@pytest.mark.parametrize("logs", [[b""], [b"\xff" * 64], [BOOT_LOG.to_bytes()] * 2], ids=["empty", "none", "two"])
+def test_what_is_not_one_event_log_is_refused(logs: list[bytes]):
+    with pytest.raises(MalformedError, match="event log"):
+        DcapVerifier().verify(booted(*logs), development_roots=(), at=moment("2025-02-13T09:00:00"))
 
 
 @pytest.mark.parametrize("at", ["2026-02-17T00:00:00", "2026-03-21T00:00:00"])
