@@ -141,5 +141,5 @@ def _names(der: bytes) -> tuple[bytes, bytes]:
         try:
             certificate = certificate_of(der)
             return certificate.issuer.public_bytes(), certificate.subject.public_bytes()
-        except ValueError as error:
+        except (ValueError, TypeError) as error:  # names are read when they are asked for, and refused so or so
             raise MalformedError("expected an X.509 certificate") from error

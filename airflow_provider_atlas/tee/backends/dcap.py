@@ -114,7 +114,7 @@ def _check_signers(collateral: Collateral) -> None:
     for certificate in collateral.signers():
         try:
             subject = certificate_of(certificate, what).subject
-        except ValueError as error:  # its parts are read when they are asked for
+        except (ValueError, TypeError) as error:  # its parts are read when they are asked for, and refused so or so
             raise MalformedError(f"expected {what}") from error
         if not any(_TCB_SIGNING in str(name.value) for name in subject.get_attributes_for_oid(x509.OID_COMMON_NAME)):
             raise SignatureError(f"expected the collateral to be signed by a {_TCB_SIGNING!r} certificate")
