@@ -10,11 +10,13 @@ import pytest
 from airflow_provider_atlas.errors import MalformedError, MissingError, SignatureError
 from airflow_provider_atlas.tee.backends.dcap import DcapVerifier
 from airflow_provider_atlas.tee.evidence import EVENT_LOG, Endorsements
+from airflow_provider_atlas.tee.pem import to_pem
 from airflow_provider_atlas.tee.tdx.intel import INTEL_ROOT_SHA256
 from airflow_provider_atlas.tee.tdx.quote import TdxQuote, trim
 from airflow_provider_atlas.tee.tdx.report import Td15
 from airflow_provider_atlas.tee.tdx.simulation.boot import BOOT_LOG
 from airflow_provider_atlas.tee.tdx.simulation.guest import GUEST
+from tests.support.certificates import root
 from tests.support.simulated_tdx import AT, REPORT_DATA, Vendor, evidence
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "tee"
@@ -186,6 +188,16 @@ def test_a_signer_that_is_no_certificate_is_malformed(vendor: Vendor):
     chain = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"
     with pytest.raises(MalformedError, match=r"X\.509 certificate"):
         vendor.verify(evidence(vendor.guest().quote, vendor.collateral_with(tcb_info_issuer_chain=chain)))
+
+
+def test_a_signer_whose_name_cannot_be_read_is_malformed(vendor: Vendor):
+    named = root("\0 name").chain[0]
+    bits = named.replace(b"\x0c\x06\0 name", b"\x03\x06\0 name")  # the same octets, as a bit string
+    assert bits != named
+    with pytest.raises(MalformedError, match=r"X\.509 certificate"):
+        vendor.verify(
+            evidence(vendor.guest().quote, vendor.collateral_with(tcb_info_issuer_chain=to_pem(bits).decode()))
+        )
 
 
 @pytest.mark.parametrize("at", [datetime(1960, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)])
