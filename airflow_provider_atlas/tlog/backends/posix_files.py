@@ -42,18 +42,25 @@ def explained(folder: str, doing: str) -> Iterator[None]:
 
 
 @contextmanager
-def locked(path: str) -> Iterator[None]:
-    """Hold the lock file ``path``, against every other thread and process of this machine, until the block ends."""
+def lock_file(path: str) -> Iterator[int]:
+    """Open the lock file ``path``, made if it is not there, and yield its descriptor; nothing is held by that."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE)
     try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked(path: str) -> Iterator[None]:
+    """Hold the lock file ``path``, against every other thread and process of this machine, until the block ends."""
+    with lock_file(path) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         try:
             yield
         finally:
             # Closing is not enough: a process that was forked meanwhile has the descriptor too, and keeps the lock.
             fcntl.flock(descriptor, fcntl.LOCK_UN)
-    finally:
-        os.close(descriptor)
 
 
 def read(path: str) -> bytes | None:

@@ -19,62 +19,50 @@ _GATES = 16
 @contextmanager
 def turn_or_wait(path: str) -> Iterator[bool]:
     """Hold the lock file ``path`` and yield True; or, when somebody holds it, wait until they do not; yield False."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, files.PRIVATE)
-    try:
+    with files.lock_file(path) as descriptor:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             _wait(path, _number(descriptor))
             yield False
             return
-        with _gate_shut(path, descriptor):
-            try:
-                yield True
-            finally:
-                fcntl.flock(descriptor, fcntl.LOCK_UN)  # before the gate, or those behind it find the lock held still
-    finally:
-        os.close(descriptor)
+        with _holding(path, descriptor):
+            yield True
 
 
 @contextmanager
 def turn(path: str) -> Iterator[None]:
     """Hold the lock file ``path``, however long the queue for it is."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, files.PRIVATE)
-    try:
+    with files.lock_file(path) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        # Who queued shuts a gate as well: or those that come meanwhile find none shut, queue too, and soon all do.
-        with _gate_shut(path, descriptor):
-            try:
-                yield
-            finally:
-                fcntl.flock(descriptor, fcntl.LOCK_UN)
-    finally:
-        os.close(descriptor)
+        with _holding(path, descriptor):
+            yield
 
 
 @contextmanager
-def _gate_shut(path: str, descriptor: int) -> Iterator[None]:
+def _holding(path: str, descriptor: int) -> Iterator[None]:
+    """Shut a gate until the block ends, and then let go of the lock, which the caller took.
+
+    However it was taken: where one holder shut no gate, those that come meanwhile queue too, and soon all do.
+    """
     number = (_number(descriptor) + 1) % _GATES
-    gate = os.open(f"{path}-{number}", os.O_RDWR | os.O_CREAT, files.PRIVATE)
-    try:
-        # Nobody has waited here for the last sixteen trees; who is still on the way through is let through first.
-        fcntl.flock(gate, fcntl.LOCK_EX)
+    # Nobody has waited here for the last sixteen trees; who is still on the way through is let through first.
+    with files.locked(_gate(path, number)):
         try:
             os.pwrite(descriptor, bytes([number]), 0)
             yield
         finally:
-            fcntl.flock(gate, fcntl.LOCK_UN)
-    finally:
-        os.close(gate)
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # before the gate, or those behind it find the lock held still
 
 
 def _wait(path: str, number: int) -> None:
-    gate = os.open(f"{path}-{number}", os.O_RDWR | os.O_CREAT, files.PRIVATE)
-    try:
+    with files.lock_file(_gate(path, number)) as gate:
         fcntl.flock(gate, fcntl.LOCK_SH)
         fcntl.flock(gate, fcntl.LOCK_UN)
-    finally:
-        os.close(gate)
+
+
+def _gate(path: str, number: int) -> str:
+    return f"{path}-{number}"
 
 
 def _number(descriptor: int) -> int:
