@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
-from airflow_provider_atlas.errors import AtlasError
+from airflow_provider_atlas.errors import AtlasError, ConfigError
 
 MOST_AT_ONCE = 8
 """How many requests of one client are under way at a time."""
@@ -153,3 +155,32 @@ def _asked_for(answer: Answer) -> float:
     """Return the pause in seconds that the answer asks for, within reason."""
     wanted = answer.headers.get("retry-after", "")
     return min(int(wanted), _LONGEST_PAUSE) if wanted.isascii() and wanted.isdecimal() and len(wanted) < 10 else 0
+
+
+def checked_url(url: str, *, setting: str, public: str | None) -> str:
+    """Return ``url``, the base of a service's interface that ``setting`` ("[atlas] log") names, when it may be used.
+
+    Raises ConfigError unless it is https, or http to this machine, with a host and nothing but a path behind it; and
+    for Sigstore's public services, unless ``public``, which says what they would tell everybody, is None.
+    """
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").rstrip(".").lower()
+        _ = parts.port
+    except ValueError as error:
+        raise ConfigError(f"{setting}: expected a URL, https://host/prefix") from error
+    if not host or parts.username is not None or "?" in url or "#" in url:
+        raise ConfigError(f"{setting}: expected https://host/prefix, without a user, a query or a fragment")
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
+        raise ConfigError(f"{setting}: expected https, or http to this machine alone")
+    if public is not None and (host == "sigstore.dev" or host.endswith(".sigstore.dev")):
+        raise ConfigError(f"{setting}: {host} is public: {public}; set [atlas] allow_public_log = true")
+    return url
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether ``host``, a name or an address, is this machine, and nobody else can listen."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

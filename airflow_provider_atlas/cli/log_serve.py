@@ -8,7 +8,6 @@ import signal
 import socket
 import ssl
 from argparse import ArgumentParser, Namespace
-from ipaddress import ip_address
 from pathlib import Path
 
 from airflow_provider_atlas.cli.deployment import add_home, settings_of
@@ -89,7 +88,9 @@ def _refuse_to_expose(options: Namespace) -> None:
             raise ConfigError("cannot use --tls-cert and --tls-key: expected a certificate and its key, PEM") from error
     if min(options.max_body, options.max_rate, options.max_waiting) < 1:
         raise ConfigError("expected --max-body, --max-rate and --max-waiting to be at least 1")
-    if _is_loopback(options.host):
+    from airflow_provider_atlas.fetching import is_loopback
+
+    if is_loopback(options.host):
         return
     if not options.tokens:
         raise ConfigError("expected --tokens, or a loopback --host: without tokens, whoever reaches the log may write")
@@ -109,10 +110,3 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _spelled(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -95,12 +95,14 @@ def _is_remote(settings: Settings) -> bool:
 
 
 def _remote_log(settings: Settings) -> TransparencyLog:
-    from airflow_provider_atlas.tlog.backends.rekor_http import Bearer, LogHttp, checked_url
+    from airflow_provider_atlas.fetching import checked_url
+    from airflow_provider_atlas.tlog.backends.rekor_http import Bearer, LogHttp
     from airflow_provider_atlas.tlog.backends.rekor_v1 import RekorV1Log
     from airflow_provider_atlas.tlog.backends.rekor_v2 import RekorV2Log
 
     scheme, _, rest = settings.log.partition(":")
-    url = checked_url(rest, allow_public=settings.allow_public_log)
+    told = None if settings.allow_public_log else "entries stay there for everybody and for ever"
+    url = checked_url(rest, setting="[atlas] log", public=told)
     token = Path(settings.log_token_file) if settings.log_token_file else None
     http, trusted, seen = LogHttp(url, Bearer(token)), trusted_log(settings), Path(settings.home) / "seen"
     if scheme == "rekor-v2":

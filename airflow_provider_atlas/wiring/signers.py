@@ -30,11 +30,13 @@ def certificate_of_worker(settings: Settings) -> Certificate:
 
 
 def _keyless_signer(settings: Settings) -> KeylessSigner:
+    from airflow_provider_atlas.fetching import checked_url
     from airflow_provider_atlas.signing.backends.fulcio import FulcioSigner
-    from airflow_provider_atlas.signing.backends.fulcio_client import FulcioClient, checked_url
+    from airflow_provider_atlas.signing.backends.fulcio_client import FulcioClient
     from airflow_provider_atlas.tlog.backends.private_file import read_private
 
-    url = checked_url(settings.signer.removeprefix("fulcio:"), allow_public=settings.allow_public_log)
+    told = None if settings.allow_public_log else "it tells everybody, for ever, who your workers are"
+    url = checked_url(settings.signer.removeprefix("fulcio:"), setting="[atlas] signer", public=told)
     if not settings.signer_token_file:
         raise ConfigError("[atlas] signer_token_file must name the file of the identity token that Fulcio is shown")
     if not settings.tsa:

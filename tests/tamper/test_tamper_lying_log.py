@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from airflow_provider_atlas.encoding import b64encode
 from airflow_provider_atlas.errors import ConfigError, LogError, MalformedError, MissingError
+from airflow_provider_atlas.fetching import checked_url
 from airflow_provider_atlas.settings import Settings
-from airflow_provider_atlas.tlog.backends.rekor_http import Bearer, LogHttp, checked_url
+from airflow_provider_atlas.tlog.backends.rekor_http import Bearer, LogHttp
 from airflow_provider_atlas.tlog.backends.rekor_v2 import RekorV2Log
 from airflow_provider_atlas.tlog.checkpoint import Checkpoint
 from airflow_provider_atlas.tlog.note import VerifierKey, sign
@@ -365,7 +366,7 @@ def test_a_public_log_is_refused_unless_it_is_meant(tmp_path, host):
     "url", ["http://127.0.0.1:1", "http://[::1]:1/a", "http://localhost", "https://notsigstore.dev/x/"]
 )
 def test_this_machine_and_private_logs_are_used(url):
-    assert checked_url(url, allow_public=False) == url
+    assert checked_url(url, setting="[atlas] log", public="entries stay there") == url
 
 
 @pytest.mark.parametrize("content", [None, "", "two words", "x\ny", "tökens"])

@@ -8,8 +8,6 @@ signs it has the private key).
 
 import time
 from collections.abc import Callable
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -17,7 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from airflow_provider_atlas.encoding import Fields, JsonObject, b64encode, canonical_json, parse_json
-from airflow_provider_atlas.errors import ConfigError, MalformedError, SigningError
+from airflow_provider_atlas.errors import MalformedError, SigningError
 from airflow_provider_atlas.fetching import HttpClient, Service
 from airflow_provider_atlas.x509 import certificates_of_pem
 
@@ -26,7 +24,7 @@ _MAX_ANSWER = 1 << 20
 
 
 class FulcioClient:
-    """Fulcio at ``url``, the base of its interface (see ``checked_url``). To ask it twice does no harm."""
+    """Fulcio at ``url``, the base of its interface. To ask it twice does no harm."""
 
     def __init__(self, url: str, *, pause: Callable[[float], None] = time.sleep) -> None:
         self._http = HttpClient(Service(url=url, name="Fulcio", error=SigningError), pause=pause)
@@ -45,36 +43,6 @@ class FulcioClient:
             return _certificate_in(answer.body)
         except MalformedError as error:
             raise SigningError(f"what {self.url} answered is no certificate: {error}") from error
-
-
-def checked_url(url: str, *, allow_public: bool) -> str:
-    """Return ``url``, the base of Fulcio's interface, when it may be used.
-
-    Raises ConfigError unless it is https, or http to this machine, with a host and nothing but a path behind it; and,
-    without ``allow_public``, when it is the public one, which tells everybody who your workers are, for ever.
-    """
-    try:
-        parts = urlsplit(url)
-        host = (parts.hostname or "").rstrip(".").lower()
-        _ = parts.port
-    except ValueError as error:
-        raise ConfigError("[atlas] signer is fulcio: and no URL") from error
-    if not host or parts.username is not None or "?" in url or "#" in url:
-        raise ConfigError("[atlas] signer: expected fulcio:https://host/prefix, without a user, a query or a fragment")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
-        raise ConfigError("[atlas] signer: expected fulcio:https://…, or http to this machine alone")
-    if not allow_public and (host == "sigstore.dev" or host.endswith(".sigstore.dev")):
-        raise ConfigError(
-            f"{host} is public: it tells everybody, for ever, who your workers are; set [atlas] allow_public_log = true"
-        )
-    return url
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _request(key: ec.EllipticCurvePrivateKey, token: str) -> JsonObject:

@@ -5,9 +5,7 @@ Asking a log twice does no harm, for it logs an entry once.
 
 import time
 from collections.abc import Callable
-from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import requests
 from requests.auth import AuthBase
@@ -52,33 +50,3 @@ class LogHttp(HttpClient):
 def told(answer: Answer) -> str:
     """Return what a log says of a refusal, as far as it can be shown."""
     return ascii(answer.body[:200].decode("utf-8", "replace"))
-
-
-def checked_url(url: str, *, allow_public: bool) -> str:
-    """Return ``url``, the base of a log's interface, when it may be used.
-
-    Raises ConfigError unless it is https, or http to this machine, with a host and nothing but a path behind it; and,
-    without ``allow_public``, when it is a public log, where entries stay for everybody and for ever.
-    """
-    try:
-        parts = urlsplit(url)
-        host = (parts.hostname or "").rstrip(".").lower()
-        _ = parts.port
-    except ValueError as error:
-        raise ConfigError("[atlas] log: expected the URL of a log behind rekor-v1: or rekor-v2:") from error
-    if not host or parts.username is not None or "?" in url or "#" in url:
-        raise ConfigError("[atlas] log: expected https://host/prefix, without a user, a query or a fragment")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
-        raise ConfigError("[atlas] log: expected https, or http to this machine alone")
-    if not allow_public and (host == "sigstore.dev" or host.endswith(".sigstore.dev")):
-        raise ConfigError(
-            f"{host} is public: entries stay there for everybody and for ever; set [atlas] allow_public_log = true"
-        )
-    return url
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -9,9 +9,10 @@ from threading import Thread
 import pytest
 
 from airflow_provider_atlas.errors import ConfigError, SigningError
+from airflow_provider_atlas.fetching import checked_url
 from airflow_provider_atlas.settings import Settings
 from airflow_provider_atlas.signing.backends.fulcio import FulcioSigner
-from airflow_provider_atlas.signing.backends.fulcio_client import FulcioClient, checked_url
+from airflow_provider_atlas.signing.backends.fulcio_client import FulcioClient
 from airflow_provider_atlas.wiring import signers
 from tests.support.fulcio import IDENTITY, ISSUER, Fulcio, serving_fulcio, token
 
@@ -240,14 +241,14 @@ def test_the_public_fulcio_is_refused_unless_it_is_allowed(tmp_path):
 )
 def test_an_address_that_may_not_be_used_is_refused(url):
     with pytest.raises(ConfigError, match=r"signer|public"):
-        checked_url(url, allow_public=False)
+        checked_url(url, setting="[atlas] signer", public="it tells everybody")
 
 
 @pytest.mark.parametrize(
     "url", ["https://fulcio.example/sub", "http://127.0.0.1:5555", "http://localhost", "http://[::1]"]
 )
 def test_an_address_that_may_be_used_is_left_as_it_is(url):
-    assert checked_url(url, allow_public=False) == url
+    assert checked_url(url, setting="[atlas] signer", public="it tells everybody") == url
 
 
 def test_the_token_follows_no_redirect(asked, url):
