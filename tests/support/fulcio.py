@@ -10,12 +10,10 @@ import json
 import struct
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import jwt
 from asn1crypto import core
@@ -28,6 +26,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from airflow_provider_atlas.signing.trust import TrustedFulcio
 from airflow_provider_atlas.tlog.timestamp import TrustedAuthority
 from airflow_provider_atlas.verify.identity_policy import IdentityTrust
+from tests.support.post_server import serving_posts
 from tests.support.time_stamping import Authority, serving
 
 IDENTITY, ISSUER = "https://cluster.example/ns/airflow/sa/worker", "https://oidc.cluster.example"
@@ -169,33 +168,9 @@ def keyless(folder: Path) -> Iterator[Keyless]:
         yield Keyless(fulcio=fulcio, authority=authority, section=section)
 
 
-@contextmanager
-def serving_fulcio(answer: Callable[[bytes], tuple[int, bytes]]) -> Iterator[str]:
+def serving_fulcio(answer: Callable[[bytes], tuple[int, bytes]]) -> AbstractContextManager[str]:
     """Serve ``answer``, which gives status and body for a posted body, on loopback; yield the URL."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            status, told = answer(body) if self.path == "/api/v2/signingCert" else (404, b"{}")
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Location", f"http://{self.headers['Host']}{self.path}")
-            self.send_header("Content-Length", str(len(told)))
-            self.end_headers()
-            self.wfile.write(told)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    return serving_posts("/api/v2/signingCert", answer, media_type="application/json")
 
 
 def _authority(

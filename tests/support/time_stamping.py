@@ -5,8 +5,6 @@ import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 from typing import Any
 
 from asn1crypto import algos, cms, core, tsp
@@ -16,6 +14,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from tests.support.post_server import serving_posts
 
 DAY = timedelta(days=1)
 
@@ -146,25 +146,5 @@ def _name(common_name: str) -> x509.Name:
 @contextmanager
 def serving(answer: Callable[[bytes], tuple[int, bytes]]) -> Generator[str]:
     """Serve ``answer``, which gives status and body for a posted body, on loopback; yield the URL."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            status, body = answer(self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(status)
-            self.send_header("Content-Type", "application/timestamp-reply")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/tsa"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving_posts("/tsa", answer, media_type="application/timestamp-reply") as url:
+        yield f"{url}/tsa"
