@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from airflow_provider_atlas.errors import ConfigError
 from airflow_provider_atlas.tee.attester import Attester
 from airflow_provider_atlas.tee.azure.evidence import AzureEvidence
 from airflow_provider_atlas.tee.endorsing import EndorsedAttester
@@ -14,11 +15,12 @@ from airflow_provider_atlas.tee.tpm.evidence import TpmEvidence
 
 
 def reference_of(tee: Attester | None) -> Mapping[str, Any] | None:
-    """Return the entry of ``tee.accept`` by which a policy accepts ``tee``, or None where nothing is known of it.
+    """Return the entry of ``tee.accept`` by which a policy accepts ``tee``, or None where there is none.
 
     What is no simulator is asked for one quote. Its root is not accepted for that, unless it is the vendor's: who
     mounts an emulated kernel would choose whom the policy trusts. A TPM has no vendor, and its key is listed. Raises
-    AttesterError when there is no quote, MalformedError when it is none that can be read.
+    AttesterError when there is no quote, MalformedError when it is none that can be read, and ConfigError for evidence
+    that no policy can be made of: one without a word about it would accept records that have none.
     """
     from airflow_provider_atlas.tee.backends.simulated import SimulatedAttester
     from airflow_provider_atlas.tee.backends.simulated_snp import SimulatedSnpAttester
@@ -32,7 +34,11 @@ def reference_of(tee: Attester | None) -> Mapping[str, Any] | None:
     asked = tee.attester if isinstance(tee, EndorsedAttester) else tee
     shown = asked.attest(bytes(64))
     read = _READERS.get(shown.tee)
-    return read(shown) if read else None
+    if read is None:
+        raise ConfigError(
+            f"no policy can be made by evidence of {shown.tee}: name keys and logs, and write its `tee` by hand"
+        )
+    return read(shown)
 
 
 def _tdx(shown: Evidence) -> Mapping[str, Any]:

@@ -54,7 +54,8 @@ def policy_for(settings: Settings, *, name: str, trust: IdentityTrust | None = N
 
     For a signer that Fulcio certifies, ``trust`` says whose word on its identity counts, which is asked for now. With
     a simulated TEE it accepts that simulator's own root, by name. Start records are asked for in ``enforce``, and
-    witnesses where the log publishes nothing without them. Raises ConfigError for a ``trust`` too little or too much.
+    witnesses where the log publishes nothing without them. Raises ConfigError for a ``trust`` too little or too much,
+    and for a TEE of whose evidence no policy can be made.
     """
     keyless = signers.is_keyless(settings)
     if trust is not None and not keyless:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from airflow_provider_atlas.errors import ConfigError
 from airflow_provider_atlas.tee.appraisal import appraise
 from airflow_provider_atlas.tee.demands import Moment
 from airflow_provider_atlas.tee.evidence import Claims, Evidence
@@ -82,6 +83,11 @@ def test_no_root_of_a_vendor_is_accepted_by_its_own_word():
         entry = reference_of(Showing(machine()[0]))
         assert entry is not None
         assert not {"roots", "development_roots"} & entry.keys()
+
+
+def test_evidence_that_no_policy_can_be_made_of_is_an_error_and_no_policy_without_a_word():
+    with pytest.raises(ConfigError, match="arm-cca"):
+        reference_of(Showing(replace(tpm()[0], tee="arm-cca")))
 
 
 def test_nothing_is_known_of_no_tee():
