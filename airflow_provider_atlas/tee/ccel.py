@@ -13,7 +13,7 @@ See: TCG PC Client Platform Firmware Profile §10.2 (crypto-agile log); Intel TD
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from airflow_provider_atlas.errors import MalformedError
@@ -114,11 +114,17 @@ def trim(area: bytes) -> bytes:
 def replayed(log: EventLog) -> Mapping[str, str]:
     """Return what the registers hold after all events of ``log``: ``rtmr0`` to ``rtmr3``, in lower-case hex."""
     registers = [bytes(48)] * _REGISTERS
+    for register, digest in _measured(log):
+        registers[register] = extended(registers[register], digest)
+    return {f"rtmr{number}": value.hex() for number, value in enumerate(registers)}
+
+
+def _measured(log: EventLog) -> Iterator[tuple[int, bytes]]:
+    """Yield the register and the digest of each event that is extended into one."""
     for event in log.events:
         digest = dict(event.digests).get(SHA384)
         if event.kind != EV_NO_ACTION and event.index and digest is not None:
-            registers[event.index - 1] = extended(registers[event.index - 1], digest)
-    return {f"rtmr{number}": value.hex() for number, value in enumerate(registers)}
+            yield event.index - 1, digest
 
 
 def extended(register: bytes, digest: bytes) -> bytes:
@@ -127,7 +133,9 @@ def extended(register: bytes, digest: bytes) -> bytes:
 
 
 def facts(log: EventLog, measurements: Mapping[str, str]) -> Mapping[str, Fact]:
-    """Return what ``log`` tells of the guest with these ``measurements``: the events, and which registers they make.
+    """Return what ``log`` tells of the guest with these ``measurements``: which registers it makes, of how many events.
+
+    Only what is extended into a register counts, for whoever passes the log on could add any other event.
 
     ``event_log`` is ``replayed`` when they make all that is measured until the kernel runs, else ``differs``. A guest
     may extend ``rtmr3`` after its boot, which no boot log knows of: then ``event_log_rtmr3`` is false.
@@ -135,7 +143,7 @@ def facts(log: EventLog, measurements: Mapping[str, str]) -> Mapping[str, Fact]:
     made = {name: measurements.get(name) == value for name, value in replayed(log).items()}
     return {
         "event_log": "replayed" if all(made[name] for name in _OF_THE_BOOT) else "differs",
-        "event_log_events": len(log.events),
+        "event_log_events": sum(1 for _ in _measured(log)),
         **{f"event_log_{name}": same for name, same in made.items()},
     }
 

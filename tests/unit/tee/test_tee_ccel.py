@@ -94,6 +94,14 @@ def test_an_event_without_a_sha384_digest_is_in_no_register():
     assert replayed(both) == replayed(BOOT_LOG)
 
 
+def test_an_event_that_is_in_no_register_is_not_told_of():
+    log = EventLog.parse(REAL)
+    informing = replace(log.events[0], kind=EV_NO_ACTION)
+    of_another = replace(log.events[0], index=0)
+    padded = EventLog.parse(replace(log, events=(informing, *log.events, of_another)).to_bytes())
+    assert facts(padded, MEASURED) == facts(log, MEASURED)
+
+
 def test_a_guest_that_extends_rtmr3_after_its_boot_differs_from_its_boot_log_there_alone():
     later = {**MEASURED, "rtmr3": extended(bytes.fromhex(MEASURED["rtmr3"]), bytes(48)).hex()}
     told = facts(EventLog.parse(REAL), later)
